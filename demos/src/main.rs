@@ -1,0 +1,2 @@
+//! Every demo.
+fn main() {}

@@ -1,0 +1,16 @@
+//! The vocabulary that every layer shares: keys, bytes, time, randomness, limits.
+//!
+//! Nothing here knows a protocol, and nothing here touches the operating system except
+//! [`Rng::from_kernel`], which is called once when a shard is made.
+
+mod buffer;
+mod hash;
+mod key;
+mod rng;
+mod time;
+
+pub use buffer::{Batch, Lent, Pool, SLACK_BYTES, Shared};
+pub use hash::{HashMap, Hasher};
+pub use key::{ConnectionKey, Keyed, SideTable, SocketKey, Table};
+pub use rng::Rng;
+pub use time::Moment;

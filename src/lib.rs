@@ -1,0 +1,4 @@
+//! tickhub: a realtime server and library that unmodified SignalR clients talk to.
+
+pub mod base;
+pub mod io;
