@@ -2,3 +2,8 @@
 
 pub mod base;
 pub mod io;
+pub mod protocol;
+pub mod transport;
+pub mod hub;
+pub mod raw;
+pub mod shard;

@@ -5,12 +5,14 @@
 
 mod buffer;
 mod hash;
+mod id;
 mod key;
 mod rng;
 mod time;
 
 pub use buffer::{Batch, Lent, Pool, SLACK_BYTES, Shared};
 pub use hash::{HashMap, Hasher};
+pub use id::{ConnectionId, NotAnId, ToConnectionId};
 pub use key::{ConnectionKey, Keyed, SideTable, SocketKey, Table};
 pub use rng::Rng;
 pub use time::Moment;

@@ -1,0 +1,115 @@
+//! What a hub method can do.
+
+use std::ops::{Deref, DerefMut};
+
+use super::Hub;
+use super::clients::{Audience, Clients, Target};
+use super::closed::Closed;
+use super::error::HubError;
+use super::registry::Registry;
+use crate::base::{ConnectionId, ConnectionKey};
+use crate::protocol::http::RequestHead;
+
+/// The call that a hub method answers: who called, what is kept about them, and everybody else.
+///
+/// The selectors of [`Clients`] are methods of it too: `ctx.all()`, `ctx.group("room")`, ….
+pub struct Context<'a, H: Hub> {
+    clients: Clients<'a>,
+    state: &'a mut H::State,
+    connection: ConnectionKey,
+    id: ConnectionId,
+}
+
+impl<'a, H: Hub> Context<'a, H> {
+    pub(super) fn new(
+        registry: &'a mut Registry,
+        world: u16,
+        connection: ConnectionKey,
+        state: &'a mut H::State,
+    ) -> Self {
+        let id = registry.get(connection).map_or(ConnectionId::NONE, |connection| connection.id);
+        Self { clients: Clients::new(registry, world), state, connection, id }
+    }
+
+    /// The public id of the calling connection.
+    pub fn connection_id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Who the caller is, if the endpoint says how to tell (`ConnectionOptions::user_id`).
+    pub fn user_id(&self) -> Option<&str> {
+        self.clients.registry.get(self.connection)?.user.as_deref()
+    }
+
+    /// The request that opened the transport: its query, headers and cookies.
+    pub fn request(&self) -> Option<&RequestHead> {
+        self.clients.registry.get(self.connection)?.request.as_deref()
+    }
+
+    /// What the hub keeps for this connection, until it disconnects.
+    pub fn state(&mut self) -> &mut H::State {
+        self.state
+    }
+
+    /// The calling connection.
+    pub fn caller(&mut self) -> Audience<'_> {
+        self.clients.keys(&[self.connection])
+    }
+
+    /// Every connection of the hub but the calling one.
+    pub fn others(&mut self) -> Audience<'_> {
+        self.clients.except_keys(Target::All, &[self.connection])
+    }
+
+    /// The members of a group but the calling connection.
+    pub fn others_in_group<'n>(&'n mut self, name: &'n str) -> Audience<'n> {
+        let target = Target::Groups(smallvec::SmallVec::from_slice(&[name]));
+        self.clients.except_keys(target, &[self.connection])
+    }
+
+    /// Adds the calling connection to a group. What is sent to the group from then on reaches it.
+    ///
+    /// # Errors
+    ///
+    /// When the name is longer, or the connection in more groups, than its options allow.
+    pub fn join(&mut self, name: &str) -> Result<(), HubError> {
+        self.clients.add_key(self.connection, name)
+    }
+
+    /// Removes the calling connection from a group. No error if it was no member.
+    pub fn leave(&mut self, name: &str) {
+        self.clients.remove_key(self.connection, name);
+    }
+
+    /// Ends the calling connection; the client does not come back by itself (COR-118).
+    pub fn abort(&mut self) {
+        self.clients.registry.end(self.connection, Closed::Aborted);
+    }
+
+    /// Everybody connected to this hub, for code that wants no caller.
+    pub fn clients(&mut self) -> &mut Clients<'a> {
+        &mut self.clients
+    }
+
+    pub(super) fn registry(&mut self) -> &mut Registry {
+        self.clients.registry
+    }
+
+    pub(super) fn connection(&self) -> ConnectionKey {
+        self.connection
+    }
+}
+
+impl<'a, H: Hub> Deref for Context<'a, H> {
+    type Target = Clients<'a>;
+
+    fn deref(&self) -> &Clients<'a> {
+        &self.clients
+    }
+}
+
+impl<H: Hub> DerefMut for Context<'_, H> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.clients
+    }
+}

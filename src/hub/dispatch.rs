@@ -1,0 +1,239 @@
+//! From an invocation to a method, and from its result to a completion.
+
+use std::rc::Rc;
+
+use super::Hub;
+use super::context::Context;
+use super::endpoint::{Finished, HubEndpoint, contained};
+use super::error::HubError;
+use super::methods::{Answer, Ending, Failure, Run, Writable};
+use super::registry::Registry;
+use super::tasks::Call;
+use crate::base::ConnectionKey;
+use crate::protocol::hub_protocol::errors::{self, Detail, DetailedErrors};
+use crate::protocol::hub_protocol::{HubProtocolKind, Invocation, WriteError};
+use crate::protocol::websocket::Kind;
+use crate::transport::Stage;
+
+/// What comes after a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// The next message.
+    Next,
+    /// Nothing: the connection ends.
+    Ended,
+    /// The same message again, later.
+    Blocked,
+}
+
+impl<H: Hub> HubEndpoint<H> {
+    /// Runs a method, or begins it. Errors of a call concern its caller alone (§3.9).
+    pub(super) fn on_invocation(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        invocation: Invocation<'_>,
+    ) -> Flow {
+        let Some(connection) = registry.get(key) else { return Flow::Ended };
+        let Some(protocol) = connection.hub.speaks else { return Flow::Ended };
+        let id = invocation.invocation_id.as_deref();
+        let methods = self.methods.clone();
+        let Some(method) = methods.find(&invocation.target) else {
+            // Unknown methods are answered from the loop; they need no slot (§6.4).
+            let text = errors::unknown_method(&invocation.target);
+            self.answer_error(registry, key, protocol, id, &text);
+            return Flow::Next;
+        };
+        let slots = self.options.maximum_parallel_invocations_per_client;
+        if connection.hub.running >= slots {
+            return Flow::Blocked;
+        }
+        match &method.run {
+            Run::Now(run) => {
+                let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
+                let mut written = None;
+                let mut body = registry.take_body();
+                let mut answer = Completion { protocol, id, body: &mut body, written: &mut written };
+                let mut context = Context::new(registry, self.world, key, state);
+                let hub = &mut self.hub;
+                let outcome =
+                    contained(|| run(hub, &mut context, invocation.arguments, &mut answer));
+                if written.is_some() {
+                    self.queue(registry, key, |out| out.extend_from_slice(&body));
+                }
+                registry.give_body(body);
+                self.conclude(registry, key, protocol, &method.name, id, outcome);
+            }
+            Run::Later(run) => {
+                let id = invocation.invocation_id.map(std::borrow::Cow::into_owned);
+                let connection_id = connection.id;
+                let call = Call::new(&self.local, key, connection_id);
+                match contained(|| run(call, invocation.arguments)) {
+                    Ok(Ok(task)) => {
+                        let target = method.name.clone();
+                        self.tasks.spawn(Box::pin(async move {
+                            let ending = Contained(task).await;
+                            Finished { connection: key, target, id, ending }
+                        }));
+                        if let Some(connection) = registry.get_mut(key) {
+                            connection.hub.running += 1;
+                        }
+                    }
+                    Ok(Err(error)) => {
+                        let failed = Ok(Err(Failure::Binding(error)));
+                        let id = id.as_deref();
+                        self.conclude(registry, key, protocol, &method.name, id, failed);
+                    }
+                    Err(panic) => {
+                        let id = id.as_deref();
+                        self.conclude(registry, key, protocol, &method.name, id, Err(panic));
+                    }
+                }
+            }
+        }
+        match registry.get(key).map(|connection| connection.stage) {
+            Some(Stage::Open) => Flow::Next,
+            _ => Flow::Ended,
+        }
+    }
+
+    /// No method of this version answers with a stream, so every such call is of the wrong kind
+    /// (§3.6).
+    pub(super) fn on_stream_invocation(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        invocation: &Invocation<'_>,
+    ) {
+        let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
+            return;
+        };
+        let text = match self.methods.find(&invocation.target) {
+            Some(method) => errors::plain_method_called_as_stream(&method.name),
+            None => errors::unknown_method(&invocation.target),
+        };
+        self.answer_error(registry, key, protocol, invocation.invocation_id.as_deref(), &text);
+    }
+
+    /// An asynchronous method has ended: its slot is free, and what waited goes on.
+    pub(super) fn on_finished(&mut self, registry: &mut Registry, finished: Finished) {
+        let Finished { connection: key, target, id, ending } = finished;
+        let Some(connection) = registry.get_mut(key) else { return };
+        connection.hub.running -= 1;
+        if std::mem::take(&mut connection.hub.blocked) {
+            registry.wait(key);
+        }
+        let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
+            return;
+        };
+        let outcome = match ending {
+            Some(Ok(result)) => match &id {
+                Some(id) => registry
+                    .queue(key, Kind::Text, |out| result.write(protocol, out, id))
+                    .map(|delivery| delivery.ignore())
+                    .map_err(Failure::Unwritable),
+                None => Ok(()),
+            },
+            Some(Err(error)) => Err(Failure::Refused(error)),
+            None => {
+                let panic = "an asynchronous method panicked".to_owned();
+                self.conclude(registry, key, protocol, &target, id.as_deref(), Err(panic));
+                return;
+            }
+        };
+        self.conclude(registry, key, protocol, &target, id.as_deref(), Ok(outcome));
+    }
+
+    /// Answers what went wrong, if something did.
+    fn conclude(
+        &self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        protocol: HubProtocolKind,
+        target: &Rc<str>,
+        id: Option<&str>,
+        outcome: Result<Result<(), Failure>, String>,
+    ) {
+        let detailed = DetailedErrors(self.options.enable_detailed_errors);
+        let text = match outcome {
+            Ok(Ok(())) => return,
+            Ok(Err(Failure::Binding(error))) => detailed.binding_failed(target, error),
+            Ok(Err(Failure::Refused(error))) => {
+                detailed.invocation_failed(target, detail_of(&error))
+            }
+            Ok(Err(Failure::Unwritable(error))) => {
+                // The client waits for an answer that cannot be given (§3.10).
+                tracing::error!(%target, %error, "the result of a method cannot be written");
+                registry.end(key, super::Closed::Unwritable(error.detail));
+                return;
+            }
+            Err(panic) => {
+                registry.count_panic();
+                tracing::error!(%target, panic, "a hub method panicked; its caller is told");
+                detailed.invocation_failed(target, Detail::private("Panic", &panic))
+            }
+        };
+        self.answer_error(registry, key, protocol, id, &text);
+    }
+
+    fn answer_error(
+        &self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        protocol: HubProtocolKind,
+        id: Option<&str>,
+        text: &str,
+    ) {
+        match id {
+            Some(id) => self.queue(registry, key, |out| protocol.write_error(out, id, text)),
+            None => tracing::debug!(error = text, "a call that wants no answer failed"),
+        }
+    }
+}
+
+fn detail_of(error: &HubError) -> Detail<'_> {
+    Detail {
+        type_name: error.type_name(),
+        message: error.message(),
+        public: error.is_public(),
+    }
+}
+
+/// Writes the completion of a call into scratch memory, while the result is still borrowed.
+struct Completion<'a> {
+    protocol: HubProtocolKind,
+    id: Option<&'a str>,
+    body: &'a mut Vec<u8>,
+    written: &'a mut Option<()>,
+}
+
+impl Answer for Completion<'_> {
+    fn answer(&mut self, result: &dyn Writable) -> Result<(), WriteError> {
+        if let Some(id) = self.id {
+            result.write(self.protocol, self.body, id)?;
+            *self.written = Some(());
+        }
+        Ok(())
+    }
+}
+
+/// A task whose panic ends it without a value.
+struct Contained<F>(F);
+
+impl<F: Future<Output = Ending> + Unpin> Future for Contained<F> {
+    type Output = Option<Ending>;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Ending>> {
+        let task = std::pin::Pin::new(&mut self.0);
+        match contained(|| task.poll(context)) {
+            Ok(poll) => poll.map(Some),
+            Err(panic) => {
+                tracing::error!(panic, "an asynchronous hub method panicked");
+                std::task::Poll::Ready(None)
+            }
+        }
+    }
+}

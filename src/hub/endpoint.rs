@@ -1,0 +1,474 @@
+//! One hub behind a path: from bytes to records, handshake, keep-alive, time-outs, the end.
+
+use std::any::Any;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::application::{Application, InputEnd, Piece};
+use super::clients::Clients;
+use super::closed::Closed;
+use super::context::Context;
+use super::dispatch::Flow;
+use super::methods::{Ending, Methods};
+use super::options::HubOptions;
+use super::registry::Registry;
+use super::tasks::{Local, Tasks};
+use super::{Hub, HubError};
+use crate::base::{ConnectionKey, Moment, SideTable};
+use crate::protocol::hub_protocol::errors::DetailedErrors;
+use crate::protocol::hub_protocol::handshake::{self, Refusal, Request};
+use crate::protocol::hub_protocol::{HubMessage, HubProtocolKind};
+use crate::protocol::websocket::Kind;
+use crate::transport::{NEVER, Stage};
+
+/// A hub, its method table, and what it keeps for each connection.
+pub(crate) struct HubEndpoint<H: Hub> {
+    pub(super) hub: H,
+    pub(super) world: u16,
+    pub(super) options: HubOptions,
+    pub(super) methods: Rc<Methods<H>>,
+    pub(super) states: SideTable<ConnectionKey, H::State>,
+    pub(super) local: Rc<Local<H>>,
+    pub(super) tasks: Tasks<Finished>,
+    ended: Vec<Finished>,
+    /// When each timer of the method table is due next.
+    due: Vec<Moment>,
+}
+
+/// An asynchronous call that ended.
+pub(super) struct Finished {
+    pub(super) connection: ConnectionKey,
+    pub(super) target: Rc<str>,
+    pub(super) id: Option<String>,
+    /// Nothing, if it panicked.
+    pub(super) ending: Option<Ending>,
+}
+
+impl<H: Hub> HubEndpoint<H> {
+    pub(crate) fn new(hub: H, world: u16, options: HubOptions, registry: &Registry) -> Self {
+        let mut methods = Methods::new();
+        H::methods(&mut methods);
+        let due = methods.timers.iter().map(|timer| registry.now + timer.period).collect();
+        Self {
+            hub,
+            world,
+            options,
+            methods: Rc::new(methods),
+            states: SideTable::default(),
+            local: Rc::default(),
+            tasks: Tasks::new(registry.ring.clone()),
+            ended: Vec::new(),
+            due,
+        }
+    }
+
+    /// The hub and everybody connected to it.
+    pub(crate) fn enter<'a>(&'a mut self, registry: &'a mut Registry) -> (&'a mut H, Clients<'a>) {
+        (&mut self.hub, Clients::new(registry, self.world))
+    }
+
+    /// Works through records until they end, the turn's share is used up, or one has to wait.
+    fn process(&mut self, registry: &mut Registry, key: ConnectionKey, bytes: &mut [u8]) {
+        let Some(connection) = registry.get_mut(key) else { return };
+        let mut records = std::mem::take(&mut connection.records);
+        let mut input = bytes;
+        let mut count = 0;
+        loop {
+            if count == RECORDS_PER_TURN_MAX && !input.is_empty() {
+                if let Some(connection) = registry.get_mut(key) {
+                    connection.backlog.extend_from_slice(input);
+                }
+                registry.wait(key);
+                break;
+            }
+            let record = match records.next(&mut input, self.options.maximum_receive_message_size) {
+                Ok(Some(record)) => record,
+                Ok(None) => break,
+                Err(error) => {
+                    self.too_long(registry, key, error);
+                    break;
+                }
+            };
+            count += 1;
+            match self.on_record(registry, key, record) {
+                Flow::Next => {}
+                Flow::Ended => break,
+                Flow::Blocked => {
+                    // The call and what is behind it wait until a running call has ended (§6.4).
+                    if let Some(connection) = registry.get_mut(key) {
+                        connection.hub.blocked = true;
+                        connection.silent_at = NEVER;
+                        connection.backlog.extend_from_slice(record);
+                        connection.backlog.push(RECORD_SEPARATOR);
+                        connection.backlog.extend_from_slice(input);
+                    }
+                    break;
+                }
+            }
+        }
+        let now = registry.now;
+        if let Some(connection) = registry.get_mut(key)
+            && connection.stage != Stage::Closing
+        {
+            connection.records = records;
+            if count > 0 && connection.hub.armed && !connection.hub.blocked {
+                // Any message is a sign of life (COR-115).
+                connection.silent_at = now + self.options.client_timeout_interval;
+            }
+        }
+        registry.mark(key);
+    }
+
+    fn too_long(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        error: crate::protocol::hub_protocol::ProtocolError,
+    ) {
+        match registry.get(key).map(|connection| connection.stage) {
+            Some(Stage::Handshaking) => self.refuse(registry, key, &Refusal::Canceled),
+            _ => registry.end(
+                key,
+                Closed::Protocol { type_name: error.type_name, detail: error.detail.into() },
+            ),
+        }
+    }
+
+    fn on_record(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        record: &mut [u8],
+    ) -> Flow {
+        let Some(connection) = registry.get(key) else { return Flow::Ended };
+        match (connection.stage, connection.hub.speaks) {
+            (Stage::Handshaking, _) => self.on_handshake(registry, key, record),
+            (Stage::Open, Some(protocol)) => match protocol.read(record) {
+                Ok(message) => self.on_message(registry, key, message),
+                Err(error) => {
+                    let detail = error.detail.into();
+                    registry.end(key, Closed::Protocol { type_name: error.type_name, detail });
+                    Flow::Ended
+                }
+            },
+            _ => Flow::Ended,
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        message: HubMessage<'_>,
+    ) -> Flow {
+        match message {
+            HubMessage::Invocation(invocation) => self.on_invocation(registry, key, invocation),
+            HubMessage::StreamInvocation(invocation) => {
+                self.on_stream_invocation(registry, key, &invocation);
+                Flow::Next
+            }
+            HubMessage::Ping => {
+                if let Some(connection) = registry.get_mut(key) {
+                    connection.hub.armed = true;
+                }
+                Flow::Next
+            }
+            HubMessage::Close { error, .. } => {
+                let closed = match error {
+                    Some(error) => Closed::ByClientWithError(error.into_owned()),
+                    None => Closed::ByClient,
+                };
+                registry.end(key, closed);
+                Flow::Ended
+            }
+            // Answers to what was never asked, and parts of streams that never began, are
+            // ignored (§3.7, §3.11), as are acknowledgements without stateful reconnect (§5.3)
+            // and types that nobody knows yet (COR-079).
+            HubMessage::StreamItem { .. }
+            | HubMessage::Completion { .. }
+            | HubMessage::CancelInvocation { .. }
+            | HubMessage::Ack { .. }
+            | HubMessage::Sequence { .. }
+            | HubMessage::Unknown { .. } => Flow::Next,
+        }
+    }
+
+    fn on_handshake(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        record: &[u8],
+    ) -> Flow {
+        let chosen =
+            Request::read(record).and_then(|request| request.choose(HubProtocolKind::ALL, true));
+        let protocol = match chosen {
+            Ok(protocol) => protocol,
+            Err(refusal) => {
+                self.refuse(registry, key, &refusal);
+                return Flow::Ended;
+            }
+        };
+        let now = registry.now;
+        let Some(connection) = registry.get_mut(key) else { return Flow::Ended };
+        connection.hub.speaks = Some(protocol);
+        connection.ping_at = now + self.options.keep_alive_interval;
+        registry.enter(key);
+        self.queue(registry, key, |out| out.extend_from_slice(handshake::ACCEPTED));
+        self.states.insert(key, H::State::default());
+        self.on_connected(registry, key)
+    }
+
+    fn on_connected(&mut self, registry: &mut Registry, key: ConnectionKey) -> Flow {
+        let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
+        let mut context = Context::new(registry, self.world, key, state);
+        let hub = &mut self.hub;
+        let welcome = contained(|| hub.on_connected(&mut context));
+        let welcome = welcome.unwrap_or_else(|panic| {
+            registry.count_panic();
+            tracing::error!(panic, "on_connected panicked");
+            Err(HubError::internal("Panic", panic))
+        });
+        let Some(connection) = registry.get_mut(key) else { return Flow::Ended };
+        if let Err(error) = welcome {
+            let closed = Closed::Refused {
+                type_name: error.type_name().to_owned().into(),
+                detail: error.message().to_owned(),
+                public: error.is_public(),
+            };
+            registry.end(key, closed);
+            return Flow::Ended;
+        }
+        connection.hub.connected = true;
+        if connection.stage == Stage::Closing { Flow::Ended } else { Flow::Next }
+    }
+
+    /// Answers a handshake with an error; no Close message follows (COR-068).
+    fn refuse(&mut self, registry: &mut Registry, key: ConnectionKey, refusal: &Refusal) {
+        let detailed = DetailedErrors(self.options.enable_detailed_errors);
+        tracing::debug!(reason = refusal.text(DetailedErrors(true)), "handshake refused");
+        // The stage is not `Open`, so this goes out as bytes that are no message.
+        let mut body = Vec::new();
+        refusal.write(&mut body, detailed);
+        registry.control(key, |out| {
+            crate::protocol::websocket::write_frame(
+                out,
+                crate::protocol::websocket::OpCode::Text,
+                &body,
+            );
+        });
+        registry.end(key, Closed::Handshake);
+    }
+
+    pub(super) fn queue(
+        &self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let queued = registry.queue::<std::convert::Infallible>(key, Kind::Text, |out| {
+            write(out);
+            Ok(())
+        });
+        match queued {
+            Ok(delivery) => delivery.ignore(),
+            Err(never) => match never {},
+        }
+    }
+
+    /// Runs the timers that are due: once each, however many periods were missed (D8).
+    fn run_timers(&mut self, registry: &mut Registry) {
+        let now = registry.now;
+        let methods = self.methods.clone();
+        for (timer, due) in methods.timers.iter().zip(&mut self.due) {
+            if *due > now {
+                continue;
+            }
+            *due = next_tick(*due, timer.period, now);
+            let mut clients = Clients::new(registry, self.world);
+            let hub = &mut self.hub;
+            if let Err(panic) = contained(|| (timer.run)(hub, &mut clients)) {
+                registry.count_panic();
+                tracing::error!(panic, "a timer of a hub panicked");
+            }
+        }
+    }
+
+    /// Polls tasks and runs what they asked for, until nothing is left or the turn's share is
+    /// used up.
+    fn run_tasks(&mut self, registry: &mut Registry) {
+        self.local.clock.advance(registry.now);
+        for _ in 0..TASK_ROUNDS_MAX {
+            let mut ended = std::mem::take(&mut self.ended);
+            self.tasks.poll(&mut ended);
+            for finished in ended.drain(..) {
+                self.on_finished(registry, finished);
+            }
+            self.ended = ended;
+            loop {
+                let Some(job) = self.local.jobs.borrow_mut().pop_front() else { break };
+                let state = self.states.get_mut(job.connection);
+                let mut clients = Clients::new(registry, self.world);
+                let hub = &mut self.hub;
+                if let Err(panic) = contained(|| (job.work)(hub, state, &mut clients)) {
+                    registry.count_panic();
+                    tracing::error!(panic, "work of an asynchronous hub method panicked");
+                }
+            }
+            if !self.tasks.is_ready() {
+                return;
+            }
+        }
+    }
+}
+
+impl<H: Hub> Application for HubEndpoint<H> {
+    fn opened(&mut self, registry: &mut Registry, key: ConnectionKey) {
+        let now = registry.now;
+        if let Some(connection) = registry.get_mut(key) {
+            connection.stage = Stage::Handshaking;
+            connection.stage_ends = now + self.options.handshake_timeout;
+            connection.hub.detailed = self.options.enable_detailed_errors;
+        }
+        registry.mark(key);
+    }
+
+    fn received(&mut self, registry: &mut Registry, key: ConnectionKey, piece: Piece<'_>) {
+        // Boundaries of WebSocket messages mean nothing to a hub (§0.3).
+        let Some(connection) = registry.get_mut(key) else { return };
+        if connection.stage == Stage::Closing {
+            return;
+        }
+        if connection.hub.blocked || !connection.backlog.is_empty() {
+            connection.backlog.extend_from_slice(piece.bytes);
+            registry.mark(key);
+            return;
+        }
+        self.process(registry, key, piece.bytes);
+    }
+
+    fn resume(&mut self, registry: &mut Registry, key: ConnectionKey) {
+        let Some(connection) = registry.get_mut(key) else { return };
+        if connection.stage == Stage::Closing || connection.hub.blocked {
+            return;
+        }
+        let mut backlog = std::mem::take(&mut connection.backlog);
+        self.process(registry, key, &mut backlog);
+    }
+
+    fn alarm(&mut self, registry: &mut Registry, key: ConnectionKey) {
+        let now = registry.now;
+        let Some(connection) = registry.get_mut(key) else { return };
+        if connection.stage == Stage::Handshaking && connection.stage_ends <= now {
+            self.refuse(registry, key, &Refusal::Canceled);
+            return;
+        }
+        let Some(protocol) = connection.hub.speaks else { return };
+        if connection.silent_at <= now {
+            registry.end(key, Closed::Silent);
+            return;
+        }
+        if connection.ping_at <= now {
+            // Whatever else was sent meanwhile: .NET counts from its last ping (COR-113).
+            connection.ping_at = now + self.options.keep_alive_interval;
+            self.queue(registry, key, |out| protocol.write_ping(out));
+        }
+    }
+
+    fn input_ended(&mut self, registry: &mut Registry, key: ConnectionKey, end: InputEnd<'_>) {
+        let orderly = matches!(end, InputEnd::Closed { .. });
+        let Some(connection) = registry.get(key) else { return };
+        let closed = match connection.records.finish() {
+            Err(error) if connection.stage == Stage::Open => {
+                Closed::Protocol { type_name: error.type_name, detail: error.detail.into() }
+            }
+            _ if orderly => Closed::ByClient,
+            _ => Closed::Lost,
+        };
+        // Nobody reads a Close message any more; the Close frame is answered with 1000 (COR-038).
+        if let Some(connection) = registry.get_mut(key) {
+            connection.hub.speaks = None;
+        }
+        registry.end_with(key, closed, orderly.then_some(1000), "");
+    }
+
+    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) {
+        let Some(mut state) = self.states.remove(key) else { return };
+        if !registry.get(key).is_some_and(|connection| connection.hub.connected) {
+            return;
+        }
+        let mut context = Context::new(registry, self.world, key, &mut state);
+        let hub = &mut self.hub;
+        if let Err(panic) = contained(|| hub.on_disconnected(&mut context, reason)) {
+            registry.count_panic();
+            tracing::error!(panic, "on_disconnected panicked");
+        }
+    }
+
+    fn turn(&mut self, registry: &mut Registry) {
+        self.run_timers(registry);
+        self.run_tasks(registry);
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        if self.tasks.is_ready() {
+            return Some(Moment::START);
+        }
+        self.due.iter().copied().chain(self.local.clock.deadline()).min()
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// Runs code of the user; a panic comes back as its text, for the log.
+///
+/// The hub and the tables stay as they are: the panicking method may have left its own hub half
+/// changed, which is its author's to know, but no table of ours is changed in the middle of a
+/// call into user code.
+pub(crate) fn contained<T>(code: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(code)).map_err(|panic| {
+        match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => match panic.downcast::<&str>() {
+                Ok(text) => (*text).to_owned(),
+                Err(_) => "a panic without a text".to_owned(),
+            },
+        }
+    })
+}
+
+/// The first moment after `now` that is a whole number of periods after `due`.
+fn next_tick(due: Moment, period: Duration, now: Moment) -> Moment {
+    let next = due + period;
+    if next > now {
+        return next;
+    }
+    let missed = now.since(due).as_nanos() / period.as_nanos();
+    let nanos = u64::try_from((missed + 1) * period.as_nanos()).unwrap_or(u64::MAX);
+    due + Duration::from_nanos(nanos)
+}
+
+/// Records of one connection in one turn at most: what is left waits for the next one, so that
+/// nobody holds up the others (T-SEP).
+const RECORDS_PER_TURN_MAX: usize = 256;
+
+/// Rounds of tasks in one turn at most.
+const TASK_ROUNDS_MAX: usize = 16;
+
+/// What ends a record on the wire (§3.1).
+const RECORD_SEPARATOR: u8 = 0x1E;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_do_not_drift_and_do_not_pile_up() {
+        let at = |ms| Moment::from_nanos(ms * 1_000_000);
+        let period = Duration::from_millis(16);
+        assert_eq!(next_tick(at(16), period, at(17)), at(32));
+        assert_eq!(next_tick(at(16), period, at(32)), at(48));
+        assert_eq!(next_tick(at(16), period, at(1000)), at(1008));
+    }
+}

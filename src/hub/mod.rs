@@ -1,0 +1,61 @@
+//! Hubs: what a user of the library writes, and everything that reaches them and that they reach.
+//!
+//! A hub is a plain struct. Its methods get `&mut self`, because everything of one shard happens
+//! on one thread, one thing at a time. This layer knows connections, not sockets.
+
+mod application;
+mod client_macro;
+mod clients;
+mod closed;
+mod context;
+mod dispatch;
+mod endpoint;
+mod error;
+mod methods;
+mod options;
+mod registry;
+mod reply;
+mod tasks;
+mod world;
+
+pub(crate) use application::{Application, InputEnd, Piece};
+pub use clients::{Audience, Clients};
+pub use closed::Closed;
+pub use context::Context;
+pub(crate) use endpoint::{HubEndpoint, contained};
+pub use error::HubError;
+pub use methods::{AsyncMethod, Method, Methods};
+pub use options::HubOptions;
+pub(crate) use registry::{Registry, Ring};
+pub use registry::{Counters, Delivery};
+pub use reply::Reply;
+pub use tasks::Call;
+
+/// The server side of a conversation: a struct, one per shard, whose methods clients call.
+///
+/// See [`Methods`] for how methods are offered, and the front page of the crate for a whole
+/// program.
+pub trait Hub: Sized + 'static {
+    /// What is kept for each connection from `on_connected` to `on_disconnected`.
+    type State: Default + 'static;
+
+    /// Names the methods that clients can call, and timers.
+    fn methods(methods: &mut Methods<Self>);
+
+    /// A client has connected: its handshake is answered, and none of its calls ran yet.
+    ///
+    /// # Errors
+    ///
+    /// A refusal ends the connection with a Close message, and `on_disconnected` is not called
+    /// (COR-117).
+    fn on_connected(&mut self, context: &mut Context<'_, Self>) -> Result<(), HubError> {
+        let _ = context;
+        Ok(())
+    }
+
+    /// The connection has ended. It is still in its groups, but nothing reaches it any more
+    /// (COR-137).
+    fn on_disconnected(&mut self, context: &mut Context<'_, Self>, reason: &Closed) {
+        let _ = (context, reason);
+    }
+}

@@ -1,0 +1,36 @@
+//! What can be set for one hub.
+
+use std::time::Duration;
+
+/// Options of one hub, with the names and defaults of ASP.NET Core SignalR (§4.1).
+#[derive(Clone, Debug)]
+pub struct HubOptions {
+    /// How long a client may take for its handshake (default 15 s, COR-065).
+    pub handshake_timeout: Duration,
+    /// How often the server pings (default 15 s, COR-113).
+    pub keep_alive_interval: Duration,
+    /// How long a client that has pinged once may be silent (default 30 s, COR-114).
+    pub client_timeout_interval: Duration,
+    /// The largest message that is accepted, in bytes with its end mark (default 32 768,
+    /// COR-116); `None` for no limit.
+    pub maximum_receive_message_size: Option<usize>,
+    /// Whether clients read the texts of errors that are not a `HubException` (default no,
+    /// COR-097).
+    pub enable_detailed_errors: bool,
+    /// How many plain invocations of one client may run at a time (default 1, COR-130). Only
+    /// asynchronous methods can overlap.
+    pub maximum_parallel_invocations_per_client: u16,
+}
+
+impl Default for HubOptions {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(15),
+            keep_alive_interval: Duration::from_secs(15),
+            client_timeout_interval: Duration::from_secs(30),
+            maximum_receive_message_size: Some(32 * 1024),
+            enable_detailed_errors: false,
+            maximum_parallel_invocations_per_client: 1,
+        }
+    }
+}

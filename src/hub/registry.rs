@@ -1,0 +1,429 @@
+//! All connections of a shard, and everything that can be queued for them.
+//!
+//! Handlers only queue here. What changed is remembered, and the shard sends it at the end of the
+//! turn.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::closed::Closed;
+use super::world::World;
+use crate::base::{
+    ConnectionId, ConnectionKey, HashMap, Keyed as _, Moment, Pool, Rng, Shared, Table,
+};
+use crate::protocol::websocket::{self, Kind, OpCode};
+use crate::transport::{Connection, ConnectionOptions, Joiner, NEVER, Stage};
+
+/// Rings the shard that owns a registry, from any thread.
+pub(crate) type Ring = Arc<dyn Fn() + Send + Sync>;
+
+/// The tables of one shard: connections, and the worlds (hubs) they belong to.
+pub struct Registry {
+    pub(crate) now: Moment,
+    pub(crate) rng: Rng,
+    pub(crate) pool: Pool,
+    pub(crate) joiner: Joiner,
+    pub(crate) ring: Ring,
+    pub(super) connections: Table<ConnectionKey, Connection>,
+    pub(super) worlds: Vec<World>,
+    by_token: HashMap<ConnectionId, ConnectionKey>,
+    by_id: HashMap<ConnectionId, ConnectionKey>,
+    dirty: Vec<ConnectionKey>,
+    ending: Vec<(ConnectionKey, Closed)>,
+    waiting: Vec<ConnectionKey>,
+    body: Vec<u8>,
+    answer: Vec<u8>,
+    frame: Vec<u8>,
+    audience: Vec<u32>,
+    counters: Counters,
+}
+
+/// What happened in a shard, counted since its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections that completed their handshake (or raw WebSockets that opened).
+    pub opened: u64,
+    /// Connections that ended after that.
+    pub closed: u64,
+    /// Messages that were queued for clients.
+    pub sent: u64,
+    /// Connections that ended because they read too slowly.
+    pub too_slow: u64,
+    /// Connections that ended because the peer broke a protocol.
+    pub violations: u64,
+    /// Panics in the code of hubs.
+    pub panics: u64,
+}
+
+/// What became of one send.
+///
+/// Queued means that the bytes wait for the client's socket; a client that vanishes later does
+/// not get them.
+#[must_use = "a send can reach nobody; drop the result on purpose with `let _ =` or ignore it with `.ignore()`"]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Connections for which the message was queued.
+    pub queued: u32,
+    /// Connections that read so slowly that the message was one too many: they end.
+    pub refused: u32,
+}
+
+impl Delivery {
+    /// Says that it does not matter who was reached.
+    pub fn ignore(self) {}
+}
+
+impl Registry {
+    /// Empty tables.
+    pub(crate) fn new(rng: Rng, ring: Ring) -> Self {
+        Self {
+            now: Moment::START,
+            rng,
+            pool: Pool::default(),
+            joiner: Joiner::default(),
+            ring,
+            connections: Table::default(),
+            worlds: Vec::new(),
+            by_token: HashMap::default(),
+            by_id: HashMap::default(),
+            dirty: Vec::new(),
+            ending: Vec::new(),
+            waiting: Vec::new(),
+            body: Vec::new(),
+            answer: Vec::new(),
+            frame: Vec::new(),
+            audience: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Makes room for one more hub (or raw endpoint); returns its index.
+    pub(crate) fn add_world(&mut self) -> u16 {
+        self.worlds.push(World::default());
+        u16::try_from(self.worlds.len() - 1).expect("a server has fewer than 65 536 endpoints")
+    }
+
+    /// Makes a connection that waits for its transport. Without `secret` the token is the id
+    /// itself (negotiate version 0, and without negotiation).
+    pub(crate) fn create(
+        &mut self,
+        world: u16,
+        options: Rc<ConnectionOptions>,
+        secret: bool,
+    ) -> ConnectionKey {
+        let id = ConnectionId::random(&mut self.rng);
+        let token = if secret { ConnectionId::random(&mut self.rng) } else { id };
+        let key = self.connections.insert(Connection::new(id, token, world, options, self.now));
+        self.by_token.insert(token, key);
+        self.mark(key);
+        key
+    }
+
+    /// The connection that `token` opens, in a certain world.
+    pub(crate) fn by_token(&self, world: u16, token: &str) -> Option<ConnectionKey> {
+        let key = *self.by_token.get(&token.parse().ok()?)?;
+        (self.connections.get(key)?.world == world).then_some(key)
+    }
+
+    /// The connection with a public id, in a certain world.
+    pub(super) fn by_id(&self, world: u16, id: ConnectionId) -> Option<ConnectionKey> {
+        let key = *self.by_id.get(&id)?;
+        (self.connections.get(key)?.world == world).then_some(key)
+    }
+
+    /// The connection, unless it is gone.
+    pub(crate) fn get(&self, key: ConnectionKey) -> Option<&Connection> {
+        self.connections.get(key)
+    }
+
+    /// The connection, unless it is gone. Whoever changes an alarm or the outbox calls
+    /// [`Registry::mark`].
+    pub(crate) fn get_mut(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
+        self.connections.get_mut(key)
+    }
+
+    /// The connection, and the buffers that its outbox works with.
+    pub(crate) fn connection_and_buffers(
+        &mut self,
+        key: ConnectionKey,
+    ) -> Option<(&mut Connection, &mut Pool, &mut Joiner)> {
+        Some((self.connections.get_mut(key)?, &mut self.pool, &mut self.joiner))
+    }
+
+    /// Everybody, in slot order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnectionKey, &Connection)> {
+        self.connections.iter()
+    }
+
+    /// How many connections there are, in whatever stage.
+    pub(crate) fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The connection becomes part of its world: selectors reach it from now on.
+    pub(crate) fn enter(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.stage = Stage::Open;
+        connection.stage_ends = NEVER;
+        self.by_id.insert(connection.id, key);
+        self.worlds[connection.world as usize].enter(key, connection);
+        self.counters.opened += 1;
+        self.mark(key);
+    }
+
+    /// The connection leaves its world, its groups, and the table of tokens.
+    pub(crate) fn leave(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.departed = true;
+        self.by_token.remove(&connection.token);
+        if self.by_id.remove(&connection.id).is_some() {
+            self.counters.closed += 1;
+        }
+        self.worlds[connection.world as usize].leave(key, connection);
+    }
+
+    /// Forgets a connection that has left and has no socket any more.
+    pub(crate) fn forget(&mut self, key: ConnectionKey) -> Option<Connection> {
+        self.connections.remove(key)
+    }
+
+    /// Remembers that the outbox or an alarm of a connection changed.
+    pub(crate) fn mark(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && !connection.dirty
+        {
+            connection.dirty = true;
+            self.dirty.push(key);
+        }
+    }
+
+    /// Remembers that a connection has input which could not be processed yet.
+    pub(crate) fn wait(&mut self, key: ConnectionKey) {
+        self.waiting.push(key);
+    }
+
+    /// Takes the list of those that changed.
+    pub(crate) fn take_dirty(&mut self, into: &mut Vec<ConnectionKey>) {
+        into.append(&mut self.dirty);
+    }
+
+    /// Takes the list of those that are about to end.
+    pub(crate) fn take_ending(&mut self) -> Vec<(ConnectionKey, Closed)> {
+        std::mem::take(&mut self.ending)
+    }
+
+    /// Takes the list of those that have input left.
+    pub(crate) fn take_waiting(&mut self) -> Vec<ConnectionKey> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Whether the next turn has something to do at once.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.dirty.is_empty() || !self.ending.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Whether a world holds nobody and nothing.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.worlds.iter().all(World::is_empty)
+            && self.by_id.is_empty()
+            && self.by_token.is_empty()
+            && self.connections.is_empty()
+    }
+
+    /// What happened so far.
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Counts a panic of hub code.
+    pub(crate) fn count_panic(&mut self) {
+        self.counters.panics += 1;
+    }
+
+    /// Queues last words and lets the connection end at the end of the turn. Everything that is
+    /// queued for it later is dropped.
+    pub(crate) fn end(&mut self, key: ConnectionKey, closed: Closed) {
+        let code = closed.websocket_code();
+        self.end_with(key, closed, code, "");
+    }
+
+    /// Like [`Registry::end`], with a close code and reason of one's own.
+    pub(crate) fn end_with(
+        &mut self,
+        key: ConnectionKey,
+        closed: Closed,
+        code: Option<u16>,
+        reason: &str,
+    ) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.stage == Stage::Closing {
+            return;
+        }
+        match closed {
+            Closed::TooSlow(_) => {
+                self.counters.too_slow += 1;
+                // What waits would never arrive; the reason has a chance.
+                connection.outbox.drop_waiting(&mut self.pool);
+            }
+            Closed::Protocol { .. } | Closed::WebSocket { .. } => self.counters.violations += 1,
+            _ => {}
+        }
+        if let Some(protocol) = connection.hub.speaks
+            && let Some(message) = closed.message(connection.hub.detailed)
+        {
+            self.body.clear();
+            protocol.write_close(&mut self.body, message.error.as_deref(), message.allow_reconnect);
+            frame(&mut self.frame, Kind::Text, &self.body);
+            connection.outbox.append_control(&self.frame, &mut self.pool);
+        }
+        if let Some(code) = code {
+            self.frame.clear();
+            websocket::write_close(&mut self.frame, Some(code), reason);
+            connection.outbox.append_control(&self.frame, &mut self.pool);
+        }
+        connection.cut = code.is_none();
+        connection.stage = Stage::Closing;
+        connection.stage_ends = self.now + connection.options.close_timeout;
+        connection.ping_at = NEVER;
+        connection.silent_at = NEVER;
+        connection.backlog = Vec::new();
+        self.ending.push((key, closed));
+        self.mark(key);
+    }
+
+    /// The kernel took the batch that was in flight for a connection.
+    pub(crate) fn on_sent(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.outbox.on_sent(&mut self.pool);
+        // More may wait, or the socket may have nothing left to live for.
+        if !connection.outbox.is_empty() || !connection.is_open() || !connection.wants_input() {
+            self.mark(key);
+        }
+    }
+
+    /// Queues a control frame (a pong), outside of all limits.
+    pub(crate) fn control(&mut self, key: ConnectionKey, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        self.frame.clear();
+        write(&mut self.frame);
+        connection.outbox.append_control(&self.frame, &mut self.pool);
+        self.mark(key);
+    }
+
+    /// Queues one message that `write` encodes for one connection.
+    ///
+    /// A message that cannot be written is told to the caller and nothing is queued.
+    pub(crate) fn queue<E>(
+        &mut self,
+        key: ConnectionKey,
+        kind: Kind,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Delivery, E> {
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        let written = write(&mut body);
+        if written.is_ok() {
+            self.audience.clear();
+            self.audience.push(key.slot());
+        }
+        self.body = body;
+        // A stale key must not reach the next tenant of the slot.
+        written.map(|()| {
+            if self.connections.get(key).is_some() { self.deliver(kind) } else { Delivery::default() }
+        })
+    }
+
+    /// Queues one message that `write` encodes once for everybody whom `select` names.
+    pub(super) fn broadcast<E>(
+        &mut self,
+        kind: Kind,
+        select: impl FnOnce(&Self, &mut Vec<u32>),
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Delivery, E> {
+        let mut audience = std::mem::take(&mut self.audience);
+        audience.clear();
+        select(self, &mut audience);
+        self.audience = audience;
+        if self.audience.is_empty() {
+            return Ok(Delivery::default());
+        }
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        let written = write(&mut body);
+        self.body = body;
+        written.map(|()| self.deliver(kind))
+    }
+
+    /// Lends the scratch memory in which messages are encoded.
+    pub(super) fn take_body(&mut self) -> Vec<u8> {
+        let mut body = std::mem::take(&mut self.answer);
+        body.clear();
+        body
+    }
+
+    /// Takes the scratch memory back.
+    pub(super) fn give_body(&mut self, body: Vec<u8>) {
+        if body.capacity() <= SCRATCH_BYTES_MAX {
+            self.answer = body;
+        }
+    }
+
+    /// Queues the encoded body for the audience: framed once, shared, in slot order.
+    fn deliver(&mut self, kind: Kind) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut slow = Vec::new();
+        frame(&mut self.frame, kind, &self.body);
+        let shared: Option<Shared> = (self.audience.len() > 1)
+            .then(|| self.pool.fill(|bytes| bytes.extend_from_slice(&self.frame)));
+        for &slot in &self.audience {
+            let Some((key, connection)) = self.connections.at_slot_mut(slot) else { continue };
+            if !connection.is_open() {
+                continue;
+            }
+            let limits = &connection.options.outbox;
+            let queued = match &shared {
+                Some(shared) => connection.outbox.push(shared, limits),
+                None => connection.outbox.append(&self.frame, limits, &mut self.pool),
+            };
+            if queued.is_err() {
+                slow.push(key);
+                continue;
+            }
+            delivery.queued += 1;
+            if !connection.dirty {
+                connection.dirty = true;
+                self.dirty.push(key);
+            }
+        }
+        self.counters.sent += u64::from(delivery.queued);
+        delivery.refused = slow.len() as u32;
+        for key in slow {
+            self.end(key, Closed::TooSlow(OUTBOX_FULL));
+        }
+        if let Some(shared) = shared {
+            self.pool.give(shared);
+        }
+        if self.body.capacity() > SCRATCH_BYTES_MAX {
+            self.body = Vec::new();
+            self.frame = Vec::new();
+        }
+        delivery
+    }
+}
+
+/// Frames `body` as one WebSocket message.
+fn frame(out: &mut Vec<u8>, kind: Kind, body: &[u8]) {
+    out.clear();
+    let code = match kind {
+        Kind::Text => OpCode::Text,
+        Kind::Binary => OpCode::Binary,
+    };
+    websocket::write_header(out, code, true, body.len());
+    out.extend_from_slice(body);
+}
+
+/// The detail of [`Closed::TooSlow`] when the hard limit is the cause.
+const OUTBOX_FULL: &str = "The client reads too slowly: more bytes wait for it than allowed.";
+
+/// Scratch memory that grew beyond this is given back.
+const SCRATCH_BYTES_MAX: usize = 1024 * 1024;

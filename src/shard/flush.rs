@@ -1,0 +1,82 @@
+//! The end of a turn: the only place that sends.
+
+use super::Engine;
+use crate::base::{ConnectionKey, SocketKey};
+use crate::io::Op;
+use crate::protocol::websocket::{self, OpCode};
+use crate::transport::{SocketStage, Stage};
+
+impl Engine {
+    /// Turns what changed into operations: one send per socket at most, bounded for each turn.
+    pub(super) fn flush(&mut self) {
+        self.flush_http();
+        self.registry.take_dirty(&mut self.dirty);
+        let count = self.dirty.len().min(CONNECTIONS_PER_FLUSH_MAX);
+        for index in 0..count {
+            let key = self.dirty[index];
+            self.flush_connection(key);
+        }
+        // What is left is flushed by the next turn, which comes at once: input is not held up
+        // for as long as a large audience takes.
+        self.dirty.drain(..count);
+        let registry = &mut self.registry;
+        registry.joiner.forget(&mut registry.pool);
+    }
+
+    fn flush_connection(&mut self, key: ConnectionKey) {
+        self.arm_connection(key);
+        let now = self.registry.now;
+        let registry = &mut self.registry;
+        let Some(connection) = registry.connection_and_buffers(key) else { return };
+        let (connection, pool, joiner) = connection;
+        connection.dirty = false;
+        let Some(socket_key) = connection.socket else { return };
+        let Some(socket) = self.sockets.get_mut(socket_key) else { return };
+        let SocketStage::WebSocket(websocket) = &mut socket.stage else { return };
+
+        // The newest ping is answered when the socket has room; older ones need no answer.
+        if !connection.outbox.is_in_flight()
+            && let Some(payload) = websocket.pong.take()
+            && connection.stage != Stage::Closing
+        {
+            let mut frame = Vec::with_capacity(payload.len() + 2);
+            websocket::write_frame(&mut frame, OpCode::Pong, &payload);
+            connection.outbox.append_control(&frame, pool);
+        }
+        if let Some(batch) = connection.outbox.take(now, joiner, pool) {
+            let stalled_at = now + connection.options.outbox.stall_timeout;
+            self.ops.push(Op::Send { socket: socket_key, batch });
+            self.arm_socket(socket_key, stalled_at);
+            self.regulate(socket_key, key);
+            return;
+        }
+        if connection.stage == Stage::Closing && connection.outbox.is_empty() {
+            // Both Close frames have passed, or nobody waits for one any more.
+            if websocket.peer_closed || socket.finished {
+                self.close_socket(socket_key, false);
+            } else if connection.cut {
+                self.close_socket(socket_key, true);
+            }
+            return;
+        }
+        self.regulate(socket_key, key);
+    }
+
+    /// Reads from a socket only while its connection can take more (back-pressure).
+    fn regulate(&mut self, socket_key: SocketKey, key: ConnectionKey) {
+        let Some(connection) = self.registry.get(key) else { return };
+        let Some(socket) = self.sockets.get_mut(socket_key) else { return };
+        let pause = connection.stage != Stage::Closing && !connection.wants_input();
+        if socket.paused != pause {
+            socket.paused = pause;
+            self.ops.push(if pause {
+                Op::Pause { socket: socket_key }
+            } else {
+                Op::Resume { socket: socket_key }
+            });
+        }
+    }
+}
+
+/// Connections that one turn flushes at most.
+const CONNECTIONS_PER_FLUSH_MAX: usize = 512;

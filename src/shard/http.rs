@@ -1,0 +1,299 @@
+//! Sockets that speak HTTP: requests in order, answers in the same order.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::attach::Answer;
+use super::routes::Route;
+use crate::base::{Moment, SocketKey};
+use crate::hub::contained;
+use crate::io::Op;
+use crate::protocol::http::{Limits, Method, Refused, ReplyTo, Request, Response, write_continue};
+use crate::transport::{HttpStage, OutboxLimits, SocketStage};
+
+/// Limits and times of a shard below its endpoints.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// What a request may weigh.
+    pub limits: Limits,
+    /// How long a socket may be silent between requests (default 130 s, as Kestrel).
+    pub idle_timeout: Duration,
+    /// How long a request may take to come in (default 30 s), plus one second for every 240
+    /// bytes that came (T-SLOW); then 408.
+    pub request_timeout: Duration,
+    /// How long a client that was refused may take to go away (default 5 s, T-KICK).
+    pub linger_timeout: Duration,
+    /// TCP connections of one shard at most (default: no limit but that of open files); one more
+    /// is reset at once.
+    pub sockets_max: usize,
+    /// SignalR (and raw) connections of one shard at most (default 1 000 000); one more is
+    /// answered with 503 (T-NEG).
+    pub connections_max: usize,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            idle_timeout: Duration::from_secs(130),
+            request_timeout: Duration::from_secs(30),
+            linger_timeout: Duration::from_secs(5),
+            sockets_max: usize::MAX,
+            connections_max: 1_000_000,
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn on_http(&mut self, key: SocketKey, bytes: &mut [u8]) {
+        let Some(mut http) = self.take_http(key) else { return };
+        if !http.backlog.is_empty() {
+            http.backlog.extend_from_slice(bytes);
+            self.give_http(key, http);
+            return;
+        }
+        self.read_requests(key, http, bytes);
+    }
+
+    /// Answers requests until the input ends, the socket is upgraded, or the client has to read
+    /// some answers first.
+    fn read_requests(&mut self, key: SocketKey, mut http: Box<HttpStage>, bytes: &mut [u8]) {
+        let now = self.registry.now;
+        if http.request_bytes == 0 && !bytes.is_empty() {
+            http.since = now;
+        }
+        http.request_bytes += bytes.len() as u64;
+        let options = self.http.clone();
+        let mut input = bytes;
+        loop {
+            if http.outbox.bytes() > ANSWER_BYTES_MAX && !input.is_empty() {
+                http.backlog.extend_from_slice(input);
+                break;
+            }
+            match http.reader.read(&mut input, &options.limits) {
+                Ok(Some(request)) => {
+                    http.since = now;
+                    http.request_bytes = input.len() as u64;
+                    match self.answer(key, &mut http, &request) {
+                        Answer::Response(response) => {
+                            let reply_to = reply_to(&request);
+                            self.respond(&mut http, &response, reply_to);
+                            if response.closes(reply_to) {
+                                http.closing = true;
+                                break;
+                            }
+                        }
+                        Answer::Upgraded => {
+                            // What follows the request belongs to the new protocol (T-UPG).
+                            self.on_frames(key, input);
+                            return;
+                        }
+                    }
+                }
+                Ok(None) => {
+                    if http.reader.take_continue() {
+                        let mut bytes = Vec::new();
+                        write_continue(&mut bytes);
+                        http.outbox.append_control(&bytes, &mut self.registry.pool);
+                    }
+                    break;
+                }
+                Err(refused) => {
+                    self.refuse(&mut http, refused);
+                    break;
+                }
+            }
+        }
+        if http.reader.is_idle() && http.backlog.is_empty() {
+            http.request_bytes = 0;
+        }
+        self.give_http(key, http);
+    }
+
+    fn refuse(&mut self, http: &mut HttpStage, refused: Refused) {
+        tracing::debug!(status = refused.status, text = refused.text, "a request was refused");
+        self.respond(http, &refused.response(), ReplyTo::NOBODY);
+        http.closing = true;
+    }
+
+    fn respond(&mut self, http: &mut HttpStage, response: &Response<'_>, reply_to: ReplyTo) {
+        let pool = &mut self.registry.pool;
+        let mut head = Vec::with_capacity(256);
+        match response.shared_bytes(reply_to) {
+            Some(shared) if shared.len() > COPIED_BODY_BYTES_MAX => {
+                response.write_head(&mut head, reply_to);
+                http.outbox.append_control(&head, pool);
+                let limits = OutboxLimits { hard_bytes: usize::MAX, ..OutboxLimits::default() };
+                http.outbox.push(shared, &limits).expect("there is no limit");
+            }
+            _ => {
+                response.write(&mut head, reply_to);
+                http.outbox.append_control(&head, pool);
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        key: SocketKey,
+        http: &mut HttpStage,
+        request: &Request<'_>,
+    ) -> Answer {
+        let path = request.path();
+        match self.routes.find(&path) {
+            Some(Route::Negotiate(mount)) => Answer::Response(self.negotiate(&mount, request)),
+            Some(Route::Hub(mount)) => self.hub_request(&mount, key, http, request),
+            Some(Route::WebSocket(mount, subprotocols)) => {
+                self.websocket_request(&mount, &subprotocols, key, http, request)
+            }
+            Some(Route::Http(index)) => {
+                let handler = self.routes.handler(index);
+                Answer::Response(contained(|| handler(request)).unwrap_or_else(|panic| {
+                    self.registry.count_panic();
+                    tracing::error!(panic, "an HTTP handler panicked");
+                    Response::text(500, "Internal Server Error").closing()
+                }))
+            }
+            // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
+            None if request.method() == Method::Options && path == "*" => {
+                Answer::Response(Response::new(204))
+            }
+            None => Answer::Response(Response::text(404, "Not Found")),
+        }
+    }
+
+    /// The client sends no more requests; those that came are still answered.
+    pub(super) fn on_http_finished(&mut self, key: SocketKey) {
+        let Some(mut http) = self.take_http(key) else { return };
+        http.closing = true;
+        self.give_http(key, http);
+    }
+
+    /// A batch of answers was sent: there may be room for more.
+    pub(super) fn on_http_sent(&mut self, key: SocketKey) {
+        let Some(mut http) = self.take_http(key) else { return };
+        if http.outbox.bytes() <= ANSWER_BYTES_MAX && !http.backlog.is_empty() && !http.closing {
+            let mut backlog = std::mem::take(&mut http.backlog);
+            self.read_requests(key, http, &mut backlog);
+        } else {
+            self.give_http(key, http);
+        }
+    }
+
+    pub(super) fn on_http_alarm(&mut self, key: SocketKey) {
+        let now = self.registry.now;
+        let Some(mut http) = self.take_http(key) else { return };
+        let stalled = http.outbox.in_flight_since().is_some_and(|since| {
+            since + OutboxLimits::default().stall_timeout <= now
+        });
+        if stalled {
+            self.put_http(key, http);
+            self.close_socket(key, true);
+            return;
+        }
+        if self.http_deadline(&http) <= now && http.outbox.is_empty() && !http.closing {
+            if http.request_bytes > 0 {
+                let late = Response::text(408, "The request took too long.").closing();
+                self.respond(&mut http, &late, ReplyTo::NOBODY);
+            }
+            http.closing = true;
+        }
+        self.give_http(key, http);
+    }
+
+    /// Sends the answers of this turn, and ends sockets that have nothing left to say.
+    pub(super) fn flush_http(&mut self) {
+        let now = self.registry.now;
+        let mut dirty = std::mem::take(&mut self.dirty_sockets);
+        for key in dirty.drain(..) {
+            let Some(mut http) = self.take_http(key) else { continue };
+            http.dirty = false;
+            let registry = &mut self.registry;
+            let batch = http.outbox.take(now, &mut registry.joiner, &mut registry.pool);
+            let closing = http.closing && http.outbox.is_empty();
+            let pause = !http.backlog.is_empty();
+            let deadline = self.http_deadline(&http);
+            let stalled_at = now + OutboxLimits::default().stall_timeout;
+            self.put_http(key, http);
+            if let Some(batch) = batch {
+                self.ops.push(Op::Send { socket: key, batch });
+                self.arm_socket(key, stalled_at);
+            } else if closing {
+                self.linger(key);
+                continue;
+            }
+            self.arm_socket(key, deadline);
+            if let Some(socket) = self.sockets.get_mut(key)
+                && socket.paused != pause
+            {
+                socket.paused = pause;
+                let op = if pause { Op::Pause { socket: key } } else { Op::Resume { socket: key } };
+                self.ops.push(op);
+            }
+        }
+        self.dirty_sockets = dirty;
+    }
+
+    /// Ends our direction and waits for theirs: closing at once would turn unread input into a
+    /// reset, which can destroy the answer on its way (T-KICK).
+    pub(super) fn linger(&mut self, key: SocketKey) {
+        let until = self.registry.now + self.http.linger_timeout;
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        if socket.finished {
+            self.close_socket(key, false);
+            return;
+        }
+        socket.stage = SocketStage::Lingering(until);
+        if socket.paused {
+            socket.paused = false;
+            self.ops.push(Op::Resume { socket: key });
+        }
+        self.ops.push(Op::Shutdown { socket: key });
+        self.arm_socket(key, until);
+    }
+
+    fn http_deadline(&self, http: &HttpStage) -> Moment {
+        if http.request_bytes == 0 {
+            return http.since + self.http.idle_timeout;
+        }
+        let earned = Duration::from_secs(http.request_bytes / BODY_BYTES_PER_SECOND_MIN);
+        http.since + self.http.request_timeout + earned
+    }
+
+    /// Takes the HTTP state out of a socket while the engine is busy with it.
+    fn take_http(&mut self, key: SocketKey) -> Option<Box<HttpStage>> {
+        match &mut self.sockets.get_mut(key)?.stage {
+            SocketStage::Http(http) => Some(std::mem::take(http)),
+            _ => None,
+        }
+    }
+
+    /// Puts it back, and remembers that something may have to be sent.
+    fn give_http(&mut self, key: SocketKey, mut http: Box<HttpStage>) {
+        if !std::mem::replace(&mut http.dirty, true) {
+            self.dirty_sockets.push(key);
+        }
+        self.put_http(key, http);
+    }
+
+    fn put_http(&mut self, key: SocketKey, http: Box<HttpStage>) {
+        if let Some(socket) = self.sockets.get_mut(key)
+            && let SocketStage::Http(place) = &mut socket.stage
+        {
+            *place = http;
+        }
+    }
+}
+
+fn reply_to(request: &Request<'_>) -> ReplyTo {
+    request.reply_to()
+}
+
+/// Answers that may wait for a client before its next requests wait too.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// A shared body up to this size is copied behind its head, so that both leave in one send.
+const COPIED_BODY_BYTES_MAX: usize = 4 * 1024;
+
+/// A request has to come in at this rate at least (T-SLOW, Kestrel's floor).
+const BODY_BYTES_PER_SECOND_MIN: u64 = 240;

@@ -1,0 +1,306 @@
+//! The engine of one shard: completions and time go in, operations and a deadline come out.
+//!
+//! It has no clock, no descriptor and no thread. One turn is: any number of
+//! [`Engine::on_completion`], then [`Engine::end_turn`], which runs what became due and is the only
+//! place that sends.
+
+mod alarms;
+mod attach;
+mod drain;
+mod flush;
+mod http;
+mod routes;
+mod websocket;
+
+use std::rc::Rc;
+
+use crate::base::{ConnectionKey, Moment, Rng, SideTable, SocketKey, Wheel};
+use crate::hub::{
+    Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, Registry, Ring, contained,
+};
+use crate::io::{Completion, Op};
+use crate::protocol::http::Limits;
+use crate::raw::{RawEndpoint, RawOptions, WebSocket};
+use crate::transport::{ConnectionOptions, Socket, SocketStage};
+
+use alarms::Token;
+use drain::Drain;
+pub use http::HttpOptions;
+pub(crate) use routes::HttpHandler;
+use routes::{Mount, Routes};
+
+/// Everything that one shard holds.
+pub(crate) struct Engine {
+    registry: Registry,
+    apps: Vec<Box<dyn Application>>,
+    routes: Routes,
+    sockets: SideTable<SocketKey, Socket>,
+    wheel: Wheel<Token>,
+    http: Rc<HttpOptions>,
+    ops: Vec<Op>,
+    dirty: Vec<ConnectionKey>,
+    dirty_sockets: Vec<SocketKey>,
+    rung: Vec<Token>,
+    drain: Option<Drain>,
+    sockets_max: usize,
+}
+
+impl Engine {
+    /// An engine without endpoints. `ring` wakes the shard from another thread.
+    pub(crate) fn new(now: Moment, rng: Rng, ring: Ring, http: HttpOptions) -> Self {
+        let mut registry = Registry::new(rng, ring);
+        registry.now = now;
+        Self {
+            registry,
+            apps: Vec::new(),
+            routes: Routes::default(),
+            sockets: SideTable::default(),
+            wheel: Wheel::new(now),
+            sockets_max: http.sockets_max,
+            http: Rc::new(http),
+            ops: Vec::new(),
+            dirty: Vec::new(),
+            dirty_sockets: Vec::new(),
+            rung: Vec::new(),
+            drain: None,
+        }
+    }
+
+    /// Serves a hub at a path and below it at `negotiate`.
+    pub(crate) fn add_hub<H: Hub>(
+        &mut self,
+        path: &str,
+        hub: H,
+        options: HubOptions,
+        connection: ConnectionOptions,
+    ) {
+        let world = self.registry.add_world();
+        self.apps.push(Box::new(HubEndpoint::new(hub, world, options, &self.registry)));
+        self.routes.add_hub(path, Mount { world, options: Rc::new(connection) });
+    }
+
+    /// Serves plain WebSockets at a path.
+    pub(crate) fn add_websocket<W: WebSocket>(
+        &mut self,
+        path: &str,
+        handler: W,
+        options: &RawOptions,
+    ) {
+        let world = self.registry.add_world();
+        let interval = options.keep_alive_interval;
+        self.apps.push(Box::new(RawEndpoint::new(handler, world, interval)));
+        let mount = Mount { world, options: Rc::new(options.connection()) };
+        self.routes.add_websocket(path, mount, options.subprotocols.clone());
+    }
+
+    /// Answers requests at a path and below it.
+    pub(crate) fn add_http(&mut self, path: &str, handler: HttpHandler) {
+        self.routes.add_http(path, handler);
+    }
+
+    /// Time goes on. Called before completions are handed in.
+    pub(crate) fn advance(&mut self, now: Moment) {
+        self.registry.now = self.registry.now.max(now);
+    }
+
+    /// Something happened in the kernel.
+    pub(crate) fn on_completion(&mut self, completion: Completion<'_>) {
+        match completion {
+            Completion::Accepted { socket, peer } => self.on_accepted(socket, peer),
+            Completion::AcceptFailed { error } => {
+                tracing::warn!(%error, sockets = self.sockets.len(),
+                    "no connection can be accepted; raise the limit of open files (ulimit -n)");
+            }
+            Completion::Received { socket, bytes } => self.on_received(socket, bytes.into_bytes()),
+            Completion::Finished { socket } => self.on_finished(socket),
+            Completion::Sent { socket, batch, result } => {
+                self.registry.pool.give(batch.into_shared());
+                self.on_sent(socket, result.is_ok());
+            }
+            Completion::Lost { socket, error } => {
+                tracing::debug!(?socket, %error, "a socket was lost");
+                self.on_lost(socket);
+            }
+            Completion::Closed { socket } | Completion::Detached { socket, .. } => {
+                self.on_closed(socket);
+            }
+        }
+    }
+
+    /// Ends the turn: runs what is due, lets endings happen, and puts what is to be sent into
+    /// the operations.
+    pub(crate) fn end_turn(&mut self) -> &mut Vec<Op> {
+        self.ring_alarms();
+        for key in self.registry.take_waiting() {
+            if let Some(world) = self.world_of(key) {
+                self.apps[world].resume(&mut self.registry, key);
+            }
+        }
+        for app in &mut self.apps {
+            app.turn(&mut self.registry);
+        }
+        self.advance_drain();
+        self.settle();
+        self.flush();
+        &mut self.ops
+    }
+
+    /// When the next turn is due at the latest, though nothing happens.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        if self.registry.has_work() || !self.dirty.is_empty() || !self.dirty_sockets.is_empty() {
+            return Some(self.registry.now);
+        }
+        let apps = self.apps.iter().filter_map(|app| app.deadline());
+        apps.chain(self.wheel.next_deadline()).chain(self.drain_deadline()).min()
+    }
+
+    /// Runs `work` with the first hub of type `H`. `None`: there is none.
+    pub(crate) fn enter<H: Hub, T>(
+        &mut self,
+        work: impl FnOnce(&mut H, &mut Clients<'_>) -> T,
+    ) -> Option<T> {
+        let endpoint = self
+            .apps
+            .iter_mut()
+            .find_map(|app| app.as_any_mut().downcast_mut::<HubEndpoint<H>>())?;
+        let (hub, mut clients) = endpoint.enter(&mut self.registry);
+        Some(work(hub, &mut clients))
+    }
+
+    /// Runs `work` on the engine; a panic in it is logged and goes no further.
+    pub(crate) fn contain(&mut self, work: impl FnOnce(&mut Self)) {
+        if let Err(panic) = contained(|| work(self)) {
+            self.registry.count_panic();
+            tracing::error!(panic, "work that was posted to a shard panicked");
+        }
+    }
+
+    /// What happened so far.
+    pub(crate) fn counters(&self) -> Counters {
+        self.registry.counters()
+    }
+
+    /// TCP connections that are open, and SignalR (or raw) connections in any stage.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.sockets.len(), self.registry.len())
+    }
+
+    /// Whether nothing is left of anybody: for the simulator.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.sockets.is_empty() && self.registry.is_quiet()
+    }
+
+    /// Lets connections end whose time has come: the application hears of it, then they leave
+    /// all tables.
+    fn settle(&mut self) {
+        loop {
+            let ending = self.registry.take_ending();
+            if ending.is_empty() {
+                return;
+            }
+            for (key, closed) in ending {
+                let Some(world) = self.world_of(key) else { continue };
+                tracing::debug!(reason = %closed, "a connection ends");
+                self.apps[world].closed(&mut self.registry, key, &closed);
+                self.registry.leave(key);
+                if self.registry.get(key).is_some_and(|connection| connection.socket.is_none()) {
+                    self.registry.forget(key);
+                }
+            }
+        }
+    }
+
+    fn on_accepted(&mut self, socket: SocketKey, peer: std::net::SocketAddr) {
+        tracing::trace!(?socket, %peer, "accepted");
+        let now = self.registry.now;
+        self.sockets.insert(socket, Socket::new(now));
+        if self.drain.is_some() || self.sockets.len() > self.sockets_max {
+            self.close_socket(socket, true);
+            return;
+        }
+        self.arm_socket(socket, now + self.http.idle_timeout);
+    }
+
+    fn on_received(&mut self, key: SocketKey, bytes: &mut [u8]) {
+        match self.sockets.get(key).map(|socket| &socket.stage) {
+            Some(SocketStage::Http(_)) => self.on_http(key, bytes),
+            Some(SocketStage::WebSocket(_)) => self.on_frames(key, bytes),
+            Some(SocketStage::Lingering(_) | SocketStage::Closing) | None => {}
+        }
+    }
+
+    fn on_finished(&mut self, key: SocketKey) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        socket.finished = true;
+        match &socket.stage {
+            SocketStage::Http(_) => self.on_http_finished(key),
+            SocketStage::WebSocket(_) => self.on_frames_ended(key),
+            SocketStage::Lingering(_) => self.close_socket(key, false),
+            SocketStage::Closing => {}
+        }
+    }
+
+    fn on_lost(&mut self, key: SocketKey) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        socket.finished = true;
+        if matches!(socket.stage, SocketStage::WebSocket(_)) {
+            self.on_frames_ended(key);
+        }
+        self.close_socket(key, true);
+    }
+
+    fn on_sent(&mut self, key: SocketKey, whole: bool) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        match &mut socket.stage {
+            SocketStage::Http(http) => {
+                http.outbox.on_sent(&mut self.registry.pool);
+                self.on_http_sent(key);
+            }
+            SocketStage::WebSocket(websocket) => {
+                let connection = websocket.connection;
+                self.registry.on_sent(connection);
+            }
+            SocketStage::Lingering(_) | SocketStage::Closing => {}
+        }
+        if !whole {
+            self.on_lost(key);
+        }
+    }
+
+    fn on_closed(&mut self, key: SocketKey) {
+        let Some(socket) = self.sockets.remove(key) else { return };
+        if let SocketStage::WebSocket(websocket) = socket.stage {
+            // Only a driver that closes by itself comes here; it is a lost socket.
+            self.part(websocket.connection);
+        }
+    }
+
+    /// Asks the driver to close a socket, and parts it from its connection.
+    fn close_socket(&mut self, key: SocketKey, reset: bool) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let stage = std::mem::replace(&mut socket.stage, SocketStage::Closing);
+        match stage {
+            SocketStage::Closing => return,
+            SocketStage::WebSocket(websocket) => self.part(websocket.connection),
+            SocketStage::Http(_) | SocketStage::Lingering(_) => {}
+        }
+        self.ops.push(Op::Close { socket: key, reset });
+    }
+
+    /// A connection has no socket any more.
+    fn part(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.registry.get_mut(key) else { return };
+        connection.socket = None;
+        if connection.departed {
+            self.registry.forget(key);
+        } else {
+            // It leaves the tables at the end of the turn.
+            self.registry.end(key, Closed::Lost);
+        }
+    }
+
+    fn world_of(&self, key: ConnectionKey) -> Option<usize> {
+        Some(self.registry.get(key)?.world as usize)
+    }
+}
+

@@ -1,0 +1,101 @@
+//! Which path leads where.
+
+use std::rc::Rc;
+
+use crate::protocol::http::{Request, Response};
+use crate::transport::ConnectionOptions;
+
+/// Answers ordinary requests. May keep state; runs on the shard's thread, so it must not block.
+pub(crate) type HttpHandler = Box<dyn FnMut(&Request<'_>) -> Response<'static>>;
+
+/// A path that makes connections: its world, and the limits of its connections.
+#[derive(Clone, Debug)]
+pub(super) struct Mount {
+    pub(super) world: u16,
+    pub(super) options: Rc<ConnectionOptions>,
+}
+
+/// Where a path leads.
+#[derive(Clone, Debug)]
+pub(super) enum Route {
+    Negotiate(Mount),
+    Hub(Mount),
+    WebSocket(Mount, Rc<[String]>),
+    Http(usize),
+}
+
+/// The paths that are served. Hubs and WebSockets are matched whole, handlers by prefix of whole
+/// segments, the longest first. Letter case and a slash at the end do not matter for the first
+/// two (COR-012).
+#[derive(Default)]
+pub(super) struct Routes {
+    exact: Vec<(String, Route)>,
+    prefixes: Vec<(String, usize)>,
+    handlers: Vec<HttpHandler>,
+}
+
+impl Routes {
+    pub(super) fn add_hub(&mut self, path: &str, mount: Mount) {
+        let path = normal(path);
+        self.exact.push((format!("{path}/negotiate"), Route::Negotiate(mount.clone())));
+        self.exact.push((path, Route::Hub(mount)));
+    }
+
+    pub(super) fn add_websocket(&mut self, path: &str, mount: Mount, subprotocols: Vec<String>) {
+        self.exact.push((normal(path), Route::WebSocket(mount, subprotocols.into())));
+    }
+
+    pub(super) fn add_http(&mut self, path: &str, handler: HttpHandler) {
+        let index = self.handlers.len();
+        self.handlers.push(handler);
+        self.prefixes.push((path.trim_end_matches('/').to_owned(), index));
+        self.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+    }
+
+    pub(super) fn find(&self, path: &str) -> Option<Route> {
+        let trimmed = path.strip_suffix('/').unwrap_or(path);
+        let exact = self.exact.iter().find(|(known, _)| known.eq_ignore_ascii_case(trimmed));
+        if let Some((_, route)) = exact {
+            return Some(route.clone());
+        }
+        let below = |prefix: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let (_, index) = self.prefixes.iter().find(|(prefix, _)| below(prefix))?;
+        Some(Route::Http(*index))
+    }
+
+    pub(super) fn handler(&mut self, index: usize) -> &mut HttpHandler {
+        &mut self.handlers[index]
+    }
+}
+
+fn normal(path: &str) -> String {
+    let path = path.trim_matches('/');
+    if path.is_empty() { String::new() } else { format!("/{path}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(world: u16) -> Mount {
+        Mount { world, options: Rc::default() }
+    }
+
+    #[test]
+    fn hubs_ignore_case_and_handlers_go_by_whole_segments() {
+        let mut routes = Routes::default();
+        routes.add_hub("/Chat", mount(1));
+        routes.add_websocket("/ws/echo", mount(2), Vec::new());
+        routes.add_http("/", Box::new(|_| Response::new(200)));
+        routes.add_http("/echo", Box::new(|_| Response::new(200)));
+        assert!(matches!(routes.find("/chat"), Some(Route::Hub(Mount { world: 1, .. }))));
+        assert!(matches!(routes.find("/CHAT/"), Some(Route::Hub(_))));
+        assert!(matches!(routes.find("/chat/Negotiate"), Some(Route::Negotiate(_))));
+        assert!(matches!(routes.find("/ws/echo"), Some(Route::WebSocket(..))));
+        assert!(matches!(routes.find("/echo"), Some(Route::Http(1))));
+        assert!(matches!(routes.find("/echo/below"), Some(Route::Http(1))));
+        assert!(matches!(routes.find("/echoes"), Some(Route::Http(0))));
+    }
+}

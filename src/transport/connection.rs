@@ -1,0 +1,193 @@
+//! One SignalR connection (or raw one): what outlives a socket.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::{Alarm, Outbox, OutboxLimits};
+use crate::base::{ConnectionId, Moment, SocketKey};
+use crate::protocol::http::RequestHead;
+use crate::protocol::hub_protocol::{HubProtocolKind, RecordBuffer};
+use crate::protocol::websocket;
+
+/// What may be set for each path that is served: limits and times below the hub.
+#[derive(Clone, Debug)]
+pub struct ConnectionOptions {
+    /// Bytes from the client that may wait for a busy hub before its socket is no longer read
+    /// (default 64 KiB; `ApplicationMaxBufferSize`, §4.2).
+    pub application_max_buffer_bytes: usize,
+    /// How long a negotiated connection may stay without a transport (default 15 s, §4.3).
+    pub disconnect_timeout: Duration,
+    /// How long the other end may take to answer our WebSocket Close before the socket is cut
+    /// (default 5 s, §4.2).
+    pub close_timeout: Duration,
+    /// The lowest negotiate version that is served (default 0, COR-005).
+    pub minimum_protocol_version: i32,
+    /// What a WebSocket message may weigh. For hubs the number of fragments counts alone
+    /// (default 1 024, T-FRAG): the size of hub messages is limited by their own option.
+    pub websocket: websocket::Limits,
+    /// Bounds of what waits for a slow client.
+    pub outbox: OutboxLimits,
+    /// Groups that one connection may be in (default 1 024, T-GROUP).
+    pub groups_max: usize,
+    /// Bytes in the name of a group (default 1 024, T-GROUP).
+    pub group_name_bytes_max: usize,
+    /// Says who the user of a connection is, by the request that opened its transport.
+    pub user_id: Option<fn(&RequestHead) -> Option<String>>,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        Self {
+            application_max_buffer_bytes: 64 * 1024,
+            disconnect_timeout: Duration::from_secs(15),
+            close_timeout: Duration::from_secs(5),
+            minimum_protocol_version: 0,
+            websocket: websocket::Limits::default(),
+            outbox: OutboxLimits::default(),
+            groups_max: 1024,
+            group_name_bytes_max: 1024,
+            user_id: None,
+        }
+    }
+}
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Negotiated; no transport has come yet.
+    Negotiated,
+    /// A transport is there, the hub handshake is not.
+    Handshaking,
+    /// In use.
+    Open,
+    /// Its last words are queued; the application was told or will be at the end of the turn.
+    Closing,
+}
+
+/// What one connection is. Found by key, in a dense table; ordered by slot when many are sent to.
+pub struct Connection {
+    /// Its public name.
+    pub id: ConnectionId,
+    /// What opens it. The same as the id when negotiation was skipped (§1.9).
+    pub token: ConnectionId,
+    /// The index of the world (hub) it belongs to.
+    pub world: u16,
+    /// Where it is in its life.
+    pub stage: Stage,
+    /// The socket that carries it now.
+    pub socket: Option<SocketKey>,
+    /// What is on its way to the client.
+    pub outbox: Outbox,
+    /// The unfinished message from the client.
+    pub records: RecordBuffer,
+    /// Bytes from the client that wait behind a busy hub, or the message of a raw connection that
+    /// is still coming in.
+    pub backlog: Vec<u8>,
+    /// When the present stage ends by time-out.
+    pub stage_ends: Moment,
+    /// When the next keep-alive is due.
+    pub ping_at: Moment,
+    /// When the client will have been silent for too long.
+    pub silent_at: Moment,
+    /// Its entry in the timer wheel.
+    pub alarm: Alarm,
+    /// The request that opened the transport.
+    pub request: Option<Box<RequestHead>>,
+    /// Who it is for selectors by user.
+    pub user: Option<Rc<str>>,
+    /// The groups it is in.
+    pub groups: SmallVec<[u32; 2]>,
+    /// Limits and times of its path.
+    pub options: Rc<ConnectionOptions>,
+    /// The part of the state that only hubs need.
+    pub hub: HubState,
+    /// It ends without last words: the socket is cut as soon as the turn ends.
+    pub cut: bool,
+    /// It has left all tables; only its last bytes are still on their way.
+    pub departed: bool,
+    /// It stands in the list of those whose outbox or alarms changed this turn.
+    pub dirty: bool,
+}
+
+/// What the hub layer keeps for each connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HubState {
+    /// Plain invocations that run now (asynchronous methods).
+    pub running: u16,
+    /// The next message must wait until one of those has ended (§6.4).
+    pub blocked: bool,
+    /// The client has pinged, so its silence counts (COR-114).
+    pub armed: bool,
+    /// `on_connected` was called and succeeded, so `on_disconnected` will be called.
+    pub connected: bool,
+    /// What was chosen in the handshake; nothing before it and on raw connections.
+    pub speaks: Option<HubProtocolKind>,
+    /// The client may read the details of errors.
+    pub detailed: bool,
+}
+
+/// A moment that does not come.
+pub(crate) const NEVER: Moment = Moment::from_nanos(u64::MAX);
+
+impl Connection {
+    /// A connection that no transport has attached to yet.
+    pub fn new(
+        id: ConnectionId,
+        token: ConnectionId,
+        world: u16,
+        options: Rc<ConnectionOptions>,
+        now: Moment,
+    ) -> Self {
+        Self {
+            id,
+            token,
+            world,
+            stage: Stage::Negotiated,
+            socket: None,
+            outbox: Outbox::default(),
+            records: RecordBuffer::default(),
+            backlog: Vec::new(),
+            stage_ends: now + options.disconnect_timeout,
+            ping_at: NEVER,
+            silent_at: NEVER,
+            alarm: Alarm::default(),
+            request: None,
+            user: None,
+            groups: SmallVec::new(),
+            options,
+            hub: HubState::default(),
+            cut: false,
+            departed: false,
+            dirty: false,
+        }
+    }
+
+    /// The earliest moment at which something is due.
+    pub fn deadline(&self) -> Moment {
+        self.stage_ends.min(self.ping_at).min(self.silent_at)
+    }
+
+    /// Whether its socket should be read: not while too much waits in either direction.
+    pub fn wants_input(&self) -> bool {
+        self.backlog.len() <= self.options.application_max_buffer_bytes
+            && self.outbox.bytes() <= self.options.outbox.soft_bytes
+    }
+
+    /// Whether messages may be queued for it.
+    pub fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_small() {
+        let bytes = size_of::<Connection>();
+        assert!(bytes <= 360, "Connection has {bytes} bytes");
+    }
+}

@@ -1,0 +1,13 @@
+//! How a connection uses sockets: the state of one TCP connection, of one SignalR connection, and
+//! the queue of what is on its way to a client. Bytes and time go in, effects come out.
+
+mod alarm;
+mod connection;
+mod outbox;
+mod socket;
+
+pub use alarm::Alarm;
+pub(crate) use connection::NEVER;
+pub use connection::{Connection, ConnectionOptions, HubState, Stage};
+pub use outbox::{Joiner, Outbox, OutboxLimits, Overflow};
+pub use socket::{HttpStage, Socket, SocketStage, WebSocketStage};

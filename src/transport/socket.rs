@@ -1,0 +1,89 @@
+//! One TCP connection: HTTP first, then what it was upgraded to.
+
+use super::{Alarm, Outbox};
+use crate::base::{ConnectionKey, Moment};
+use crate::protocol::http::RequestReader;
+use crate::protocol::websocket::Decoder;
+
+/// The state of one TCP connection.
+#[derive(Debug)]
+pub struct Socket {
+    /// What is spoken on it.
+    pub stage: SocketStage,
+    /// Its entry in the timer wheel.
+    pub alarm: Alarm,
+    /// The driver was told not to read from it.
+    pub paused: bool,
+    /// The client sends no more.
+    pub finished: bool,
+}
+
+/// What is spoken on a socket.
+#[derive(Debug)]
+pub enum SocketStage {
+    /// Requests and answers.
+    Http(Box<HttpStage>),
+    /// Frames for a connection.
+    WebSocket(WebSocketStage),
+    /// Our direction is ended; theirs is read and discarded until it ends too, or until the time
+    /// given here (T-KICK).
+    Lingering(Moment),
+    /// The driver was asked to close it.
+    Closing,
+}
+
+/// A socket that speaks HTTP.
+#[derive(Debug, Default)]
+pub struct HttpStage {
+    /// Reads requests.
+    pub reader: RequestReader,
+    /// Answers that wait to be sent.
+    pub outbox: Outbox,
+    /// Requests behind answers that the client does not read (T-PIPE).
+    pub backlog: Vec<u8>,
+    /// Since when the socket has been idle, or the present request coming in.
+    pub since: Moment,
+    /// Bytes of the present request so far; zero when idle.
+    pub request_bytes: u64,
+    /// No request is read any more; the socket ends when everything is sent.
+    pub closing: bool,
+    /// Its outbox changed this turn.
+    pub dirty: bool,
+}
+
+/// A socket that carries a connection over WebSocket.
+#[derive(Debug)]
+pub struct WebSocketStage {
+    /// Reads frames.
+    pub decoder: Decoder,
+    /// Whom they are for.
+    pub connection: ConnectionKey,
+    /// The payload of the newest ping that was not answered yet; older ones need no answer
+    /// (RFC 6455 §5.5.3).
+    pub pong: Option<Box<[u8]>>,
+    /// The client's Close frame has come.
+    pub peer_closed: bool,
+}
+
+impl Socket {
+    /// A socket that was just accepted.
+    pub fn new(now: Moment) -> Self {
+        Self {
+            stage: SocketStage::Http(Box::new(HttpStage { since: now, ..HttpStage::default() })),
+            alarm: Alarm::default(),
+            paused: false,
+            finished: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_small() {
+        let bytes = size_of::<Socket>();
+        assert!(bytes <= 96, "Socket has {bytes} bytes");
+    }
+}
