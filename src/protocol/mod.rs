@@ -1,0 +1,7 @@
+//! The protocols, as pure functions and state machines over bytes.
+//!
+//! No sockets, no clock, no threads: of the project this layer sees only [`crate::base`].
+
+pub mod http;
+pub mod url;
+pub mod websocket;
