@@ -8,9 +8,11 @@ mod hash;
 mod key;
 mod rng;
 mod time;
+mod wheel;
 
 pub use buffer::{Batch, Lent, Pool, SLACK_BYTES, Shared};
 pub use hash::{HashMap, Hasher};
 pub use key::{ConnectionKey, Keyed, SideTable, SocketKey, Table};
 pub use rng::Rng;
 pub use time::Moment;
+pub use wheel::Wheel;

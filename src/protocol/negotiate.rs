@@ -179,3 +179,129 @@ fn write_member(out: &mut Vec<u8>, name: &str, text: &str) {
     out.extend_from_slice(name.as_bytes());
     super::hub_protocol::write_json_text(out, text);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(value: &str, minimum: i32) -> Result<i32, String> {
+        choose_version([value], minimum).map_err(|error| error.to_string())
+    }
+
+    fn unsupported(asked: &str) -> String {
+        format!(
+            "The client requested version '{asked}', but the server does not support this version."
+        )
+    }
+
+    /// `negotiate-versions` and `negotiate-minimum-version`.
+    #[test]
+    fn versions() {
+        let none: [&str; 0] = [];
+        assert_eq!(choose_version(none, 0), Ok(0));
+        assert_eq!(choose_version(none, 1).map_err(|e| e.to_string()), Err(unsupported("0")));
+        for (value, chosen) in [
+            ("0", 0),
+            ("1", 1),
+            ("2", 1),
+            ("7", 1),
+            (" 1", 1),
+            ("01", 1),
+            ("+1", 1),
+            ("\t1\r\n ", 1),
+            ("-0", 0),
+            ("2147483647", 1),
+        ] {
+            assert_eq!(version(value, 0), Ok(chosen), "{value:?}");
+        }
+        for value in ["-1", "-5", "-2147483648"] {
+            assert_eq!(version(value, 0), Err(unsupported(value)));
+        }
+        assert_eq!(version("-05", 0), Err(unsupported("-5")));
+        assert_eq!(version("0", 1), Err(unsupported("0")));
+        assert_eq!(version("3", 1), Ok(1));
+        let garbage = "The client requested a non-integer protocol version.".to_owned();
+        for value in [
+            "",
+            " ",
+            "abc",
+            "1.0",
+            "99999999999",
+            "1,1",
+            "1e0",
+            "- 1",
+            "+",
+            "--1",
+            "\u{a0}1",
+            "0x1",
+        ] {
+            assert_eq!(version(value, 0), Err(garbage.clone()), "{value:?}");
+            assert_eq!(version(value, 1), Err(garbage.clone()), "{value:?}");
+        }
+        assert_eq!(choose_version(["1", "1"], 0), Err(VersionError::NotAnInteger));
+    }
+
+    /// `negotiate-stateful`.
+    #[test]
+    fn stateful_reconnect_is_asked_for_with_true() {
+        for value in ["true", "TRUE", "True", " true "] {
+            assert!(asks_stateful([value]), "{value}");
+        }
+        for value in ["false", "1", "", "yes"] {
+            assert!(!asks_stateful([value]), "{value}");
+        }
+        assert!(!asks_stateful(["true", "true"]));
+        let none: [&str; 0] = [];
+        assert!(!asks_stateful(none));
+    }
+
+    fn document(stateful_reconnect: bool, version: i32, transports: Transports) -> String {
+        let mut out = Vec::new();
+        let connection_id = "w2S0eYfVbqk6Jp3nTz8Rug";
+        let connection_token = "Hc9mQX1oLrWbPz5D0tUeaA";
+        Response { stateful_reconnect, version, connection_id, connection_token, transports }
+            .write(&mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn the_document_is_that_of_the_original() {
+        let all = r#""availableTransports":[{"transport":"WebSockets","transferFormats":["Text","Binary"]},{"transport":"ServerSentEvents","transferFormats":["Text"]},{"transport":"LongPolling","transferFormats":["Text","Binary"]}]}"#;
+        let first = document(false, 1, Transports::ALL);
+        assert_eq!(
+            first,
+            format!(
+                "{{\"negotiateVersion\":1,\"connectionId\":\"w2S0eYfVbqk6Jp3nTz8Rug\",\
+                 \"connectionToken\":\"Hc9mQX1oLrWbPz5D0tUeaA\",{all}"
+            )
+        );
+        // The lengths of `negotiate-requests`, `negotiate-stateful` and `negotiate-transports`.
+        assert_eq!(first.len(), 316);
+        let zero = document(false, 0, Transports::ALL);
+        assert_eq!(zero.len(), 273);
+        assert!(!zero.contains("connectionToken"));
+        let stateful = document(true, 1, Transports::ALL);
+        assert!(stateful.starts_with(r#"{"useStatefulReconnect":true,"negotiateVersion":1,"#));
+        assert_eq!(stateful.len(), 344);
+        assert_eq!(document(true, 0, Transports::ALL).len(), 301);
+        assert_eq!(document(false, 1, Transports::WEB_SOCKETS).len(), 192);
+        assert_eq!(document(false, 1, Transports::SERVER_SENT_EVENTS).len(), 189);
+        assert_eq!(document(false, 1, Transports::LONG_POLLING).len(), 193);
+        let without = Transports::SERVER_SENT_EVENTS | Transports::LONG_POLLING;
+        assert_eq!(document(false, 1, without).len(), 253);
+        assert!(document(false, 1, Transports::NONE).ends_with("\"availableTransports\":[]}"));
+    }
+
+    #[test]
+    fn errors_and_redirects_have_nothing_else() {
+        let mut out = Vec::new();
+        write_error(&mut out, &VersionError::NotAnInteger.to_string());
+        assert_eq!(out, br#"{"error":"The client requested a non-integer protocol version."}"#);
+        out.clear();
+        write_redirect(&mut out, "https://rt.example/client/?hub=chat", Some("eyJ\""));
+        assert_eq!(out, br#"{"url":"https://rt.example/client/?hub=chat","accessToken":"eyJ\""}"#);
+        out.clear();
+        write_redirect(&mut out, "/x", None);
+        assert_eq!(out, br#"{"url":"/x"}"#);
+    }
+}

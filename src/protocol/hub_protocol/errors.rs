@@ -149,3 +149,109 @@ pub const CLIENT_TIMEOUT: Detail<'static> = Detail::private(
     "OperationCanceledException",
     "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: DetailedErrors = DetailedErrors(false);
+    const DETAILED: DetailedErrors = DetailedErrors(true);
+
+    /// `invoke-errors`.
+    #[test]
+    fn details_are_shown_when_they_may_be() {
+        let secret = Detail::private("InvalidOperationException", "secret");
+        let base = "An unexpected error occurred invoking 'Fail' on the server.";
+        assert_eq!(PLAIN.invocation_failed("Fail", secret), base);
+        assert_eq!(
+            DETAILED.invocation_failed("Fail", secret),
+            format!("{base} InvalidOperationException: secret")
+        );
+        for detailed in [PLAIN, DETAILED] {
+            assert_eq!(
+                detailed.invocation_failed("Fail", Detail::hub("visible")),
+                format!("{base} HubException: visible")
+            );
+            let odd = Detail { type_name: "OddException", message: "odd", public: true };
+            assert_eq!(
+                detailed.invocation_failed("Fail", odd),
+                format!("{base} OddException: odd")
+            );
+            assert_eq!(
+                detailed.invocation_failed("Fail", Detail::hub("")),
+                format!("{base} HubException: ")
+            );
+        }
+    }
+
+    /// `invoke-arguments`, `invoke-arguments-detailed`, `invoke-names`.
+    #[test]
+    fn calls_that_do_not_fit() {
+        let base = "Failed to invoke 'Three' due to an error on the server.";
+        let count = BindingError::Count { provided: 2, expected: 3 };
+        assert_eq!(PLAIN.binding_failed("Three", count), base);
+        assert_eq!(
+            DETAILED.binding_failed("Three", count),
+            format!(
+                "{base} InvalidDataException: Invocation provides 2 argument(s) but target \
+                 expects 3."
+            )
+        );
+        assert_eq!(
+            DETAILED.binding_failed("Three", BindingError::Value),
+            format!(
+                "{base} InvalidDataException: Error binding arguments. Make sure that the types \
+                 of the provided values match the types of the hub method being invoked."
+            )
+        );
+        assert_eq!(
+            unknown_method("Nope"),
+            "Failed to invoke 'Nope' due to an error on the server. HubException: Method does not \
+             exist."
+        );
+        assert_eq!(unauthorized("X"), "Failed to invoke 'X' because user is unauthorized");
+    }
+
+    /// `stream-wrong-kind`, `upload-errors`, `stream-same-id`, `stream-errors`.
+    #[test]
+    fn streams() {
+        assert_eq!(
+            streaming_method_called_plainly("Counter"),
+            "The client attempted to invoke the streaming 'Counter' method with a non-streaming \
+             invocation."
+        );
+        assert_eq!(
+            plain_method_called_as_stream("Add"),
+            "The client attempted to invoke the non-streaming 'Add' method with a streaming \
+             invocation."
+        );
+        assert_eq!(
+            stream_count_differs("Collect", 2, 1),
+            "An unexpected error occurred invoking 'Collect' on the server. HubException: Client \
+             sent 2 stream(s), Hub method expects 1."
+        );
+        assert_eq!(stream_id_in_use("4"), "Invocation ID '4' is already in use.");
+        assert_eq!(
+            PLAIN.stream_failed(Detail::private("InvalidOperationException", "x")),
+            "An error occurred on the server while streaming results."
+        );
+    }
+
+    #[test]
+    fn a_closed_connection() {
+        let error = ProtocolError::invalid_data("Missing required property 'type'.");
+        let base = "Connection closed with an error.";
+        assert_eq!(PLAIN.closed_with_error(Detail::from(&error)), base);
+        assert_eq!(
+            DETAILED.closed_with_error(Detail::from(&error)),
+            format!("{base} InvalidDataException: Missing required property 'type'.")
+        );
+        assert_eq!(
+            DETAILED.closed_with_error(CLIENT_TIMEOUT),
+            format!(
+                "{base} OperationCanceledException: Client hasn't sent a message/ping within the \
+                 configured ClientTimeoutInterval."
+            )
+        );
+    }
+}

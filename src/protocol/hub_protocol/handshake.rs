@@ -133,3 +133,135 @@ pub const ACCEPTED: &[u8] = b"{}\x1e";
 pub fn read_response(record: &[u8]) -> Result<Result<(), String>, ProtocolError> {
     json::read_handshake_response(record)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(record: &str, detailed: bool) -> String {
+        let chosen = Request::read(record.as_bytes())
+            .and_then(|request| request.choose(HubProtocolKind::ALL, true));
+        let mut out = Vec::new();
+        match chosen {
+            Ok(HubProtocolKind::Json) => out.extend_from_slice(ACCEPTED),
+            Err(refusal) => refusal.write(&mut out, DetailedErrors(detailed)),
+        }
+        String::from_utf8(out).expect("text")
+    }
+
+    /// `handshake-accepted`.
+    #[test]
+    fn accepted_requests() {
+        for record in [
+            r#"{"protocol":"json","version":1}"#,
+            r#"{"protocol":"json","version":0}"#,
+            r#"{"protocol":"json","version":2}"#,
+            r#"{"protocol":"json","version":-3}"#,
+            r#"{"version":1,"protocol":"json"}"#,
+            " { \"protocol\" : \"json\" ,\n \"version\" : 1 } ",
+            r#"{"protocol":"json","version":1,"more":{"x":[1,{"y":null}]},"type":1}"#,
+            r#"{"protocol":"JSON","version":1}"#,
+            r#"{"protocol":"json","version":1,"version":2}"#,
+            r#"{"protocol":"json","version":9,"version":2}"#,
+            r#"{"\u0070rotocol":"\u006ason","version":1}garbage"#,
+        ] {
+            assert_eq!(answer(record, true), "{}\x1e", "{record}");
+        }
+    }
+
+    /// `handshake-refused` and `handshake-refused-detailed`; `None` stands for any detail.
+    #[test]
+    fn refused_requests() {
+        let base = "An unexpected error occurred during connection handshake.";
+        let missing_protocol = "Missing required property 'protocol'. Message content: ";
+        for (record, detail) in [
+            ("{}", Some(format!("{missing_protocol}{{}}"))),
+            (
+                r#"{"protocol":"json"}"#,
+                Some(
+                    r#"Missing required property 'version'. Message content: {\"protocol\":\"json\"}"#
+                        .to_owned(),
+                ),
+            ),
+            (r#"{"version":1}"#, Some(format!(r#"{missing_protocol}{{\"version\":1}}"#))),
+            (
+                r#"{"Protocol":"json","Version":1}"#,
+                Some(format!(r#"{missing_protocol}{{\"Protocol\":\"json\",\"Version\":1}}"#)),
+            ),
+            (
+                r#"{"protocol":"json","version":"1"}"#,
+                Some("Expected 'version' to be of type Number.".to_owned()),
+            ),
+            (
+                r#"{"protocol":"json","version":null}"#,
+                Some("Expected 'version' to be of type Number.".to_owned()),
+            ),
+            (
+                r#"{"protocol":1,"version":1}"#,
+                Some("Expected 'protocol' to be of type String.".to_owned()),
+            ),
+            (
+                r#"{"protocol":null,"version":1}"#,
+                Some("Expected 'protocol' to be of type String.".to_owned()),
+            ),
+            ("[]", Some("Unexpected JSON Token Type 'Array'. Expected a JSON Object.".to_owned())),
+            (
+                r#""json""#,
+                Some("Unexpected JSON Token Type 'String'. Expected a JSON Object.".to_owned()),
+            ),
+            (r#"{"protocol":"json","version":1.5}"#, None),
+            ("nonsense", None),
+            ("", None),
+            (r#"{"protocol":"json","version":1"#, None),
+        ] {
+            assert_eq!(answer(record, false), format!("{{\"error\":\"{base}\"}}\x1e"), "{record}");
+            let detailed = answer(record, true);
+            let begin = format!("{{\"error\":\"{base} InvalidDataException: ");
+            assert!(detailed.starts_with(&begin), "{detailed}");
+            match detail {
+                Some(detail) => assert_eq!(detailed, format!("{begin}{detail}\"}}\x1e")),
+                None => assert!(detailed.len() > begin.len() + 3, "{detailed}"),
+            }
+        }
+        for (record, text) in [
+            (
+                r#"{"protocol":"json","version":3}"#,
+                "The server does not support version 3 of the 'json' protocol.",
+            ),
+            (r#"{"protocol":"xyz","version":1}"#, "The protocol 'xyz' is not supported."),
+            (r#"{"protocol":"","version":1}"#, "The protocol '' is not supported."),
+            (r#"{"protocol":"x","version":9}"#, "The protocol 'x' is not supported."),
+        ] {
+            for detailed in [false, true] {
+                assert_eq!(answer(record, detailed), format!("{{\"error\":\"{text}\"}}\x1e"));
+            }
+        }
+    }
+
+    #[test]
+    fn other_refusals() {
+        let detailed = DetailedErrors(true);
+        assert_eq!(Refusal::Canceled.text(detailed), "Handshake was canceled.");
+        assert_eq!(
+            Refusal::TextOnlyTransport { protocol: HubProtocolKind::Json }.text(detailed),
+            "Cannot use the 'json' protocol on the current transport. The transport does not \
+             support 'Binary' transfer format."
+        );
+        let request = Request { protocol: "json".into(), version: 1 };
+        assert!(matches!(request.choose(&[], true), Err(Refusal::UnknownProtocol { .. })));
+        assert_eq!(request.choose(HubProtocolKind::ALL, false), Ok(HubProtocolKind::Json));
+    }
+
+    #[test]
+    fn a_client_shakes_hands_too() {
+        let request = Request { protocol: "json".into(), version: 2 };
+        let mut out = Vec::new();
+        request.write(&mut out);
+        assert_eq!(out, b"{\"protocol\":\"json\",\"version\":2}\x1e");
+        assert_eq!(Request::read(&out[..out.len() - 1]), Ok(request));
+        assert_eq!(read_response(b"{}"), Ok(Ok(())));
+        assert_eq!(read_response(br#"{"error":"no\u0021"}"#), Ok(Err("no!".to_owned())));
+        assert!(read_response(b"{").is_err());
+        assert!(read_response(br#"{"error":1}"#).is_err());
+    }
+}

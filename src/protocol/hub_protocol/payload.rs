@@ -58,13 +58,13 @@ pub trait Argument {
     /// # Errors
     ///
     /// [`BindingError::Value`] when the payload is no such value.
-    fn read<'x>(payload: Payload<'x>) -> Result<Self::Of<'x>, BindingError>;
+    fn read(payload: Payload<'_>) -> Result<Self::Of<'_>, BindingError>;
 }
 
 impl<T: DeserializeOwned> Argument for T {
     type Of<'x> = T;
 
-    fn read<'x>(payload: Payload<'x>) -> Result<T, BindingError> {
+    fn read(payload: Payload<'_>) -> Result<T, BindingError> {
         match payload.protocol {
             HubProtocolKind::Json => json::read_value(payload.encoded),
         }

@@ -25,7 +25,7 @@ impl<'s> Text<'s> {
 impl Argument for Text<'_> {
     type Of<'x> = Text<'x>;
 
-    fn read<'x>(payload: Payload<'x>) -> Result<Text<'x>, BindingError> {
+    fn read(payload: Payload<'_>) -> Result<Text<'_>, BindingError> {
         match payload.protocol() {
             HubProtocolKind::Json => json::read_text(payload.into_bytes()).map(Text),
         }

@@ -100,3 +100,67 @@ pub(in super::super) fn write_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[from..]);
     out.push(b'"');
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn unescaped(text: &str) -> Option<String> {
+        let mut bytes = text.as_bytes().to_vec();
+        let length = unescape(&mut bytes)?;
+        bytes.truncate(length);
+        Some(String::from_utf8(bytes).expect("characters"))
+    }
+
+    #[test]
+    fn every_escape_is_resolved() {
+        assert_eq!(unescaped(r#"\"\\\/\b\f\n\r\t"#).as_deref(), Some("\"\\/\u{8}\u{c}\n\r\t"));
+        assert_eq!(unescaped(r"a\u0041b\u00E9c\u4e16d").as_deref(), Some("aAbéc世d"));
+        assert_eq!(unescaped(r"\ud83d\ude00\uD83D\uDE00").as_deref(), Some("😀😀"));
+        assert_eq!(unescaped(r"\u0000\u001e").as_deref(), Some("\0\u{1e}"));
+        assert_eq!(unescaped("plain é").as_deref(), Some("plain é"));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_no_character() {
+        for text in [
+            r"\ud800",
+            r"\ud800x",
+            r"\ud800\n",
+            r"\ud800\ud800",
+            r"\udc00",
+            r"\udc00\ud800",
+            r"\ud800\u0041",
+            r"\ud800\u",
+            r"\ud83d\ue000",
+        ] {
+            assert_eq!(unescaped(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        /// What we write is read back by us and by `serde_json`, and holds no record separator.
+        #[test]
+        fn a_text_comes_back(text in any::<String>(), controls in "[\\x00-\\x1f\"\\\\]{0,8}") {
+            let text = text + &controls;
+            let mut out = Vec::new();
+            write_text(&mut out, &text);
+            prop_assert!(!out.contains(&0x1E));
+            let read: String = serde_json::from_slice(&out).expect("JSON");
+            prop_assert_eq!(&read, &text);
+            let inside = std::str::from_utf8(&out[1..out.len() - 1]).expect("characters");
+            prop_assert_eq!(unescaped(inside), Some(text));
+        }
+
+        /// Escaped by any choice of escapes, well-formed or half a pair: as `serde_json` has it.
+        #[test]
+        fn escapes_mean_what_they_mean_to_serde_json(
+            text in "([a-zé😀]|\\\\[\"\\\\/bfnrt]|\\\\u(00[0-9a-f]{2}|[dD][89aAcCdD][0-9a-f]{2}|[0-9A-F]{4})|\\\\ud83d\\\\ude0[0-9]){0,12}"
+        ) {
+            let expected: Option<String> = serde_json::from_str(&format!("\"{text}\"")).ok();
+            prop_assert_eq!(unescaped(&text), expected);
+        }
+    }
+}
