@@ -1,9 +1,16 @@
 //! tickhub: a realtime server and library that unmodified SignalR clients talk to.
 
 pub mod base;
+pub mod hub;
 pub mod io;
 pub mod protocol;
-pub mod transport;
-pub mod hub;
 pub mod raw;
 pub mod shard;
+pub mod transport;
+
+pub use base::{ConnectionId, ToConnectionId};
+pub use hub::{
+    Audience, Call, Clients, Closed, Context, Delivery, Hub, HubError, HubOptions, Methods,
+};
+pub use protocol::hub_protocol::Text;
+pub use raw::{Message, Peer, RawOptions, WebSocket};

@@ -9,6 +9,7 @@ mod id;
 mod key;
 mod rng;
 mod time;
+mod wheel;
 
 pub use buffer::{Batch, Lent, Pool, SLACK_BYTES, Shared};
 pub use hash::{HashMap, Hasher};
@@ -16,3 +17,4 @@ pub use id::{ConnectionId, NotAnId, ToConnectionId};
 pub use key::{ConnectionKey, Keyed, SideTable, SocketKey, Table};
 pub use rng::Rng;
 pub use time::Moment;
+pub use wheel::Wheel;

@@ -3,5 +3,7 @@
 //! No sockets, no clock, no threads: of the project this layer sees only [`crate::base`].
 
 pub mod http;
+pub mod hub_protocol;
+pub mod negotiate;
 pub mod url;
 pub mod websocket;

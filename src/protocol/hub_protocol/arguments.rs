@@ -1,0 +1,181 @@
+//! The arguments of a call: taken one by one on the way in, written in a row on the way out.
+
+use serde::Serialize;
+use smallvec::SmallVec;
+
+use super::payload::{Argument, BindingError, Payload};
+use super::{HubProtocolKind, WriteError};
+
+/// The arguments of a received call, to be taken in order.
+///
+/// ```ignore
+/// arguments.expect_count(2)?;
+/// let room = arguments.take::<Text>()?;
+/// let count = arguments.take::<u32>()?;
+/// ```
+#[derive(Debug)]
+pub struct Arguments<'a> {
+    protocol: HubProtocolKind,
+    /// What was not taken yet; begins at `offset` of the encoded arguments.
+    rest: &'a mut [u8],
+    offset: usize,
+    taken: usize,
+    spans: Spans,
+}
+
+/// Where each argument lies in the encoded arguments. Inline for as many as a method may have,
+/// so that a call allocates nothing.
+pub(super) type Spans = SmallVec<[Span; ARGUMENTS_INLINE]>;
+
+/// Arguments whose places are kept without allocation.
+const ARGUMENTS_INLINE: usize = 8;
+
+/// Start and end of one argument. A record is never as long as 4 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+impl<'a> Arguments<'a> {
+    pub(super) fn new(protocol: HubProtocolKind, encoded: &'a mut [u8], spans: Spans) -> Self {
+        Self { protocol, rest: encoded, offset: 0, taken: 0, spans }
+    }
+
+    /// How many the caller sent, whatever was taken meanwhile.
+    pub fn count(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Checks that there are as many as the method takes, before any is taken (COR-095).
+    ///
+    /// # Errors
+    ///
+    /// [`BindingError::Count`] when there are not.
+    pub fn expect_count(&self, expected: usize) -> Result<(), BindingError> {
+        let provided = self.count();
+        if provided == expected { Ok(()) } else { Err(BindingError::Count { provided, expected }) }
+    }
+
+    /// Takes the next argument as it was sent; `None` after the last.
+    pub fn take_payload(&mut self) -> Option<Payload<'a>> {
+        let span = *self.spans.get(self.taken)?;
+        let (start, end) = (span.start as usize, span.end as usize);
+        let rest = std::mem::take(&mut self.rest);
+        let (head, tail) = rest.split_at_mut(end - self.offset);
+        let value = &mut head[start - self.offset..];
+        self.rest = tail;
+        self.offset = end;
+        self.taken += 1;
+        Some(Payload::new(self.protocol, value))
+    }
+
+    /// Takes the next argument as an `A`.
+    ///
+    /// # Errors
+    ///
+    /// [`BindingError::Value`] when it is no such value, [`BindingError::Count`] when all were
+    /// taken.
+    pub fn take<A: Argument>(&mut self) -> Result<A::Of<'a>, BindingError> {
+        let Some(payload) = self.take_payload() else {
+            return Err(BindingError::Count { provided: self.count(), expected: self.taken + 1 });
+        };
+        payload.read::<A>()
+    }
+}
+
+/// Values that are sent as the arguments of a call: a tuple of up to ten values, `()` for none, or
+/// a row of values of one type.
+///
+/// To send one list as the only argument, write `(list,)`.
+pub trait ToArguments {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Hands each argument to `sink`, in order.
+    ///
+    /// # Errors
+    ///
+    /// The first error of `sink`.
+    fn each<S: ArgumentSink>(&self, sink: &mut S) -> Result<(), WriteError>;
+}
+
+/// Where arguments are written to: the body of a message in some hub protocol.
+pub trait ArgumentSink {
+    /// Writes the next argument.
+    ///
+    /// # Errors
+    ///
+    /// The value's own serializer refused.
+    fn argument<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), WriteError>;
+}
+
+impl<A: ToArguments + ?Sized> ToArguments for &A {
+    fn count(&self) -> usize {
+        (**self).count()
+    }
+
+    fn each<S: ArgumentSink>(&self, sink: &mut S) -> Result<(), WriteError> {
+        (**self).each(sink)
+    }
+}
+
+impl<T: Serialize> ToArguments for [T] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn each<S: ArgumentSink>(&self, sink: &mut S) -> Result<(), WriteError> {
+        self.iter().try_for_each(|value| sink.argument(value))
+    }
+}
+
+impl<T: Serialize, const N: usize> ToArguments for [T; N] {
+    fn count(&self) -> usize {
+        N
+    }
+
+    fn each<S: ArgumentSink>(&self, sink: &mut S) -> Result<(), WriteError> {
+        self.as_slice().each(sink)
+    }
+}
+
+impl<T: Serialize> ToArguments for Vec<T> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn each<S: ArgumentSink>(&self, sink: &mut S) -> Result<(), WriteError> {
+        self.as_slice().each(sink)
+    }
+}
+
+macro_rules! to_arguments_for_tuples {
+    ($($count:literal: $($name:ident $index:tt)*;)*) => {$(
+        impl<$($name: Serialize),*> ToArguments for ($($name,)*) {
+            fn count(&self) -> usize {
+                $count
+            }
+
+            fn each<Sink: ArgumentSink>(&self, sink: &mut Sink) -> Result<(), WriteError> {
+                $(sink.argument(&self.$index)?;)*
+                let _ = sink;
+                Ok(())
+            }
+        }
+    )*};
+}
+
+to_arguments_for_tuples! {
+    0: ;
+    1: A 0;
+    2: A 0 B 1;
+    3: A 0 B 1 C 2;
+    4: A 0 B 1 C 2 D 3;
+    5: A 0 B 1 C 2 D 3 E 4;
+    6: A 0 B 1 C 2 D 3 E 4 F 5;
+    7: A 0 B 1 C 2 D 3 E 4 F 5 G 6;
+    8: A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7;
+    9: A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8;
+    10: A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7 I 8 J 9;
+}

@@ -1,0 +1,456 @@
+//! One pass over the bytes of a record that finds where its values lie and refuses what is not
+//! strict JSON: no comments, no trailing commas, no more than 64 levels.
+//!
+//! It builds nothing and never recurses: open containers are bits of an integer.
+
+/// Levels of nesting, the record's object included (§3.4.2; 62 arrays inside an argument pass).
+pub(super) const DEPTH_MAX: u32 = 64;
+
+/// The bytes are not strict JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// The inside of a text, between its quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TextSpan {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Whether there is a backslash in it.
+    pub(super) escaped: bool,
+}
+
+/// A position in the bytes of a record.
+#[derive(Debug)]
+pub(super) struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The next byte that is no white space, which stays.
+    pub(super) fn peek(&mut self) -> Result<u8, Malformed> {
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                Some(byte) => return Ok(*byte),
+                None => return Err(Malformed),
+            }
+        }
+    }
+
+    /// The next byte that is no white space, which is passed.
+    pub(super) fn next(&mut self) -> Result<u8, Malformed> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    /// Passes `byte` if it is next.
+    pub(super) fn passes(&mut self, byte: u8) -> Result<bool, Malformed> {
+        let is_next = self.peek()? == byte;
+        self.at += usize::from(is_next);
+        Ok(is_next)
+    }
+
+    /// Passes the name of a member and its colon.
+    pub(super) fn name(&mut self) -> Result<TextSpan, Malformed> {
+        if self.peek()? != b'"' {
+            return Err(Malformed);
+        }
+        let name = self.text()?;
+        if self.next()? == b':' { Ok(name) } else { Err(Malformed) }
+    }
+
+    /// Passes a text; the next byte is its quote.
+    pub(super) fn text(&mut self) -> Result<TextSpan, Malformed> {
+        let start = self.at + 1;
+        let mut at = start;
+        let mut escaped = false;
+        loop {
+            at += plain_length(&self.bytes[at..]);
+            match self.bytes.get(at) {
+                Some(b'"') => {
+                    self.at = at + 1;
+                    return Ok(TextSpan { start, end: at, escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    at += match self.bytes.get(at + 1) {
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+                        Some(b'u') => {
+                            let digits = self.bytes.get(at + 2..at + 6).ok_or(Malformed)?;
+                            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                                return Err(Malformed);
+                            }
+                            6
+                        }
+                        _ => return Err(Malformed),
+                    };
+                }
+                // A control character, or the end.
+                _ => return Err(Malformed),
+            }
+        }
+    }
+
+    /// Passes a number and returns its bytes; the next byte is its sign or first digit.
+    pub(super) fn number(&mut self) -> Result<&'a [u8], Malformed> {
+        let start = self.at;
+        let mut at = start + usize::from(self.bytes[start] == b'-');
+        match self.bytes.get(at) {
+            Some(b'0') => at += 1,
+            Some(b'1'..=b'9') => at = self.digits(at)?,
+            _ => return Err(Malformed),
+        }
+        if self.bytes.get(at) == Some(&b'.') {
+            at = self.digits(at + 1)?;
+        }
+        if let Some(b'e' | b'E') = self.bytes.get(at) {
+            at += 1;
+            at += usize::from(matches!(self.bytes.get(at), Some(b'+' | b'-')));
+            at = self.digits(at)?;
+        }
+        self.at = at;
+        Ok(&self.bytes[start..at])
+    }
+
+    /// The end of the digits at `at`, of which there is at least one.
+    fn digits(&self, at: usize) -> Result<usize, Malformed> {
+        let digits = &self.bytes[at.min(self.bytes.len())..];
+        match digits.iter().take_while(|byte| byte.is_ascii_digit()).count() {
+            0 => Err(Malformed),
+            count => Ok(at + count),
+        }
+    }
+
+    /// Passes a value that is no container; `first` is its first byte, which is next.
+    pub(super) fn scalar(&mut self, first: u8) -> Result<(), Malformed> {
+        match first {
+            b'"' => self.text().map(drop),
+            b'-' | b'0'..=b'9' => self.number().map(drop),
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn literal(&mut self, literal: &[u8]) -> Result<(), Malformed> {
+        if !self.bytes[self.at..].starts_with(literal) {
+            return Err(Malformed);
+        }
+        self.at += literal.len();
+        Ok(())
+    }
+
+    /// Passes a value of any kind inside `outer_depth` containers, and returns where it lies.
+    pub(super) fn value(&mut self, outer_depth: u32) -> Result<(usize, usize), Malformed> {
+        let first = self.peek()?;
+        let start = self.at;
+        if !matches!(first, b'{' | b'[') {
+            self.scalar(first)?;
+            return Ok((start, self.at));
+        }
+        let mut depth = outer_depth;
+        // The kinds of the open containers, the innermost in the lowest bit; 1 is an object.
+        let mut objects = 0_u64;
+        loop {
+            match self.peek()? {
+                open @ (b'{' | b'[') => {
+                    self.at += 1;
+                    depth += 1;
+                    if depth > DEPTH_MAX {
+                        return Err(Malformed);
+                    }
+                    let is_object = open == b'{';
+                    objects = objects << 1 | u64::from(is_object);
+                    // The close bracket of either kind is two bytes behind its open one.
+                    if !self.passes(open + 2)? {
+                        if is_object {
+                            self.name()?;
+                        }
+                        continue;
+                    }
+                    depth -= 1;
+                    objects >>= 1;
+                }
+                first => self.scalar(first)?,
+            }
+            loop {
+                if depth == outer_depth {
+                    return Ok((start, self.at));
+                }
+                let is_object = objects & 1 == 1;
+                match self.next()? {
+                    b',' => {
+                        if is_object {
+                            self.name()?;
+                        }
+                        break;
+                    }
+                    b'}' if is_object => {}
+                    b']' if !is_object => {}
+                    _ => return Err(Malformed),
+                }
+                depth -= 1;
+                objects >>= 1;
+            }
+        }
+    }
+}
+
+/// How many bytes come before the first quote, backslash or control character.
+///
+/// Eight bytes at a time: for each the high bit of its byte says whether it is one of them. Bits
+/// above the lowest set one may be wrong (a borrow), so only that one counts.
+fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let mut length = 0;
+    let mut chunks = bytes.chunks_exact(8);
+    for chunk in &mut chunks {
+        let word = u64::from_le_bytes(chunk.try_into().expect("a chunk has eight bytes"));
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let backslash = word ^ (ONES * u64::from(b'\\'));
+        let stops = (quote.wrapping_sub(ONES) & !quote
+            | backslash.wrapping_sub(ONES) & !backslash
+            | word.wrapping_sub(ONES * u64::from(b' ')) & !word)
+            & HIGH;
+        if stops != 0 {
+            return length + (stops.trailing_zeros() / 8) as usize;
+        }
+        length += 8;
+    }
+    let rest = chunks.remainder();
+    let is_stop = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    length + rest.iter().position(is_stop).unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    /// Whether all of `bytes` is one JSON value to us.
+    fn accepts(bytes: &[u8]) -> bool {
+        let mut scanner = Scanner::new(bytes);
+        let passed = scanner.value(0).is_ok();
+        passed && scanner.peek().is_err() && simdutf8::basic::from_utf8(bytes).is_ok()
+    }
+
+    /// Whether it is one to `serde_json`, which for a raw value looks at the syntax alone.
+    fn serde_accepts(bytes: &[u8]) -> bool {
+        serde_json::from_slice::<&RawValue>(bytes).is_ok()
+    }
+
+    /// Levels of nesting, texts left out. Only for values that are accepted.
+    fn depth(bytes: &[u8]) -> u32 {
+        let (mut depth, mut deepest) = (0_u32, 0);
+        let mut scanner = Scanner::new(bytes);
+        while let Ok(byte) = scanner.peek() {
+            match byte {
+                b'"' => {
+                    let _ = scanner.text();
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            deepest = deepest.max(depth);
+            let _ = scanner.next();
+        }
+        deepest
+    }
+
+    #[test]
+    fn strict_json_passes_and_nothing_else() {
+        let right = [
+            "0",
+            "-0",
+            "-0.0",
+            "1e5",
+            "1E-05",
+            "10.01e+7",
+            "true",
+            "false",
+            "null",
+            "\"\"",
+            "\"\\u001e\\/\\b\"",
+            "[]",
+            "{}",
+            " [ 1 , [ ] , { } ] ",
+            "{\"a\":{\"b\":[1,{\"c\":0}]}}",
+            "\"\u{7f}\u{2028}\"",
+            "\"\\ud800\"",
+        ];
+        for text in right {
+            assert!(accepts(text.as_bytes()), "{text}");
+            assert!(serde_accepts(text.as_bytes()), "{text}");
+        }
+        let wrong = [
+            "",
+            " ",
+            "01",
+            "-",
+            "+1",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "0x1",
+            "NaN",
+            "Infinity",
+            "tru",
+            "True",
+            "nul",
+            "'a'",
+            "\"",
+            "\"\\\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\n\"",
+            "\"\u{1e}\"",
+            "[",
+            "[1",
+            "[1,",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "[1}",
+            "{",
+            "{]",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1",
+            "{\"a\":1,",
+            "{\"a\":1,}",
+            "{,}",
+            "{\"a\" 1}",
+            "{a:1}",
+            "{1:1}",
+            "{\"a\":1]",
+            "[1]]",
+            "{}}",
+            "1/*c*/",
+            "//c\n1",
+            "\u{feff}1",
+            "\u{a0}1",
+        ];
+        for text in wrong {
+            assert!(!accepts(text.as_bytes()), "{text}");
+            assert!(!serde_accepts(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn sixty_four_levels_pass_and_one_more_does_not() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let nested = |levels| {
+                let inner = if open == "[" { "" } else { "1" };
+                format!("{}{inner}{}", open.repeat(levels), close.repeat(levels))
+            };
+            assert!(accepts(nested(64).as_bytes()));
+            assert!(!accepts(nested(65).as_bytes()));
+            assert!(!accepts(nested(100_000).as_bytes()), "and no stack is used up");
+        }
+    }
+
+    #[test]
+    fn a_stop_is_found_at_every_place_of_a_word() {
+        for stop in (0..=0xFF_u8).filter(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\')) {
+            for length in 0..40 {
+                let mut bytes = vec![b'a'; 40];
+                bytes[length] = stop;
+                assert_eq!(plain_length(&bytes), length, "{stop:#x}");
+            }
+        }
+        let plain: Vec<u8> = (b' '..=0xFF).filter(|byte| !b"\"\\".contains(byte)).collect();
+        assert_eq!(plain_length(&plain), plain.len());
+    }
+
+    fn json_text() -> impl Strategy<Value = String> {
+        let space = "[ \n\r\t]{0,2}";
+        let leaf = prop_oneof![
+            Just("true".to_owned()),
+            Just("null".to_owned()),
+            "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,4})?([eE][+-]?[0-9]{1,2})?",
+            "\"([ -!#-\\[\\]-~é世😀]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-fA-F]{4}){0,12}\"",
+        ];
+        leaf.prop_recursive(8, 64, 6, move |inner| {
+            let element = (space, inner, space).prop_map(|(a, value, b)| a + &value + &b);
+            let name = (space, "\"[a-z\\\\n]{0,3}\"", space)
+                .prop_map(|(a, name, b)| a + &name.replace('\\', "\\n") + &b);
+            prop_oneof![
+                prop::collection::vec(element.clone(), 0..6)
+                    .prop_map(|elements| format!("[{}]", elements.join(","))),
+                prop::collection::vec((name, element), 0..6).prop_map(|members| {
+                    let members: Vec<_> =
+                        members.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+                    format!("{{{}}}", members.join(","))
+                }),
+            ]
+        })
+    }
+
+    /// Bytes that break JSON in interesting ways.
+    const BREAKING: &[u8] = b"\"\\{}[]:,0-.eEu/+tfn \n\x1e\x00\x7f\x80\xc3\xed\xff";
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn what_is_json_passes(text in json_text()) {
+            prop_assert!(serde_accepts(text.as_bytes()), "the generator makes JSON");
+            prop_assert_eq!(accepts(text.as_bytes()), depth(text.as_bytes()) <= DEPTH_MAX);
+        }
+
+        /// Intended difference: the depth. `serde_json` has no limit for raw values.
+        #[test]
+        fn the_verdict_is_that_of_serde_json(
+            text in json_text(),
+            mutations in prop::collection::vec((any::<prop::sample::Index>(), 0..3, any::<prop::sample::Index>()), 1..4),
+        ) {
+            let mut bytes = text.into_bytes();
+            for (place, kind, byte) in mutations {
+                let byte = BREAKING[byte.index(BREAKING.len())];
+                let at = place.index(bytes.len() + 1);
+                match kind {
+                    0 => bytes.insert(at, byte),
+                    1 if at < bytes.len() => bytes[at] = byte,
+                    2 if at < bytes.len() => drop(bytes.remove(at)),
+                    _ => {}
+                }
+            }
+            let expected = serde_accepts(&bytes) && depth(&bytes) <= DEPTH_MAX;
+            prop_assert_eq!(accepts(&bytes), expected, "{}", String::from_utf8_lossy(&bytes));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            prop_assert_eq!(accepts(&bytes), serde_accepts(&bytes));
+        }
+
+        #[test]
+        fn bytes_like_json_never_panic(
+            bytes in prop::collection::vec(prop::sample::select(BREAKING), 0..40)
+        ) {
+            prop_assert_eq!(accepts(&bytes), serde_accepts(&bytes));
+        }
+    }
+}

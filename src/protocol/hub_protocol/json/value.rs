@@ -1,0 +1,155 @@
+//! Typed values out of the bytes of one JSON value.
+
+use memchr::memchr2;
+use serde::de::DeserializeOwned;
+
+use super::escape::unescape;
+use super::scan::Scanner;
+use crate::protocol::hub_protocol::BindingError;
+
+/// Reads a value by serde.
+pub(in super::super) fn read_value<T: DeserializeOwned>(
+    encoded: &mut [u8],
+) -> Result<T, BindingError> {
+    match serde_json::from_slice(encoded) {
+        Ok(value) => Ok(value),
+        // serde_json reads `-0` as a float, which is no integer; .NET takes it for one
+        // (`invoke-numbers`). Tried second, so that floats and raw values keep it as written.
+        Err(_) if plain_zeros(encoded) => {
+            serde_json::from_slice(encoded).map_err(|_| BindingError::Value)
+        }
+        Err(_) => Err(BindingError::Value),
+    }
+}
+
+/// Reads a text, which becomes plain in place.
+pub(in super::super) fn read_text(encoded: &mut [u8]) -> Result<&str, BindingError> {
+    let [b'"', inside @ .., b'"'] = encoded else {
+        return Err(BindingError::Value);
+    };
+    let length = unescape(inside).ok_or(BindingError::Value)?;
+    let inside: &[u8] = &inside[..length];
+    simdutf8::basic::from_utf8(inside).map_err(|_| BindingError::Value)
+}
+
+/// Makes every integer `-0` a plain zero, and says whether there was one.
+fn plain_zeros(encoded: &mut [u8]) -> bool {
+    let mut found = false;
+    let mut at = 0;
+    while let Some(skipped) = memchr2(b'"', b'-', &encoded[at..]) {
+        at += skipped;
+        if encoded[at] == b'"' {
+            // Texts are passed whole: there may be anything in them.
+            let mut scanner = Scanner::new(&encoded[at..]);
+            if scanner.text().is_err() {
+                return found;
+            }
+            at += scanner.position();
+            continue;
+        }
+        let is_exponent = at > 0 && matches!(encoded[at - 1], b'e' | b'E');
+        let goes_on = matches!(encoded.get(at + 2), Some(b'.' | b'e' | b'E'));
+        if encoded.get(at + 1) == Some(&b'0') && !is_exponent && !goes_on {
+            encoded[at] = b' ';
+            found = true;
+        }
+        at += 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
+        read_value(&mut text.as_bytes().to_vec()).ok()
+    }
+
+    /// The table of `invoke-numbers`.
+    #[test]
+    fn integers_are_integers() {
+        assert_eq!(read("0"), Some(0_i32));
+        assert_eq!(read("-0"), Some(0_i32));
+        assert_eq!(read("2147483647"), Some(i32::MAX));
+        assert_eq!(read("-2147483648"), Some(i32::MIN));
+        for wrong in ["2147483648", "1.0", "1.5", "1e2", "\"5\"", "null", "true", "[]", "{}"] {
+            assert_eq!(read::<i32>(wrong), None, "{wrong}");
+        }
+        assert_eq!(read("9223372036854775807"), Some(i64::MAX));
+        assert_eq!(read("-9223372036854775808"), Some(i64::MIN));
+        assert_eq!(read::<i64>("9223372036854775808"), None);
+        assert_eq!(read("18446744073709551615"), Some(u64::MAX));
+        assert_eq!(read::<u64>("-1"), None);
+        assert_eq!(read("-0"), Some(0_u64));
+        assert_eq!(read("7"), Some(Some(7)));
+        assert_eq!(read("null"), Some(None::<i32>));
+        assert_eq!(read::<Option<i32>>("\"x\""), None);
+    }
+
+    #[test]
+    fn floats_are_read_to_the_last_bit() {
+        for (text, value) in [
+            ("1.5", 1.5),
+            ("1e308", 1e308),
+            ("0.1", 0.1),
+            ("123456789012345680", 1.234_567_890_123_456_8e17),
+            ("1e-7", 1e-7),
+            ("1e21", 1e21),
+            ("5", 5.0),
+            ("2.2250738585072011e-308", 2.225_073_858_507_201e-308),
+            ("100000000000000000000000000000", 1e29),
+        ] {
+            assert_eq!(read::<f64>(text).map(f64::to_bits), Some(f64::to_bits(value)), "{text}");
+        }
+        assert_eq!(read::<f64>("-0").map(f64::to_bits), Some(f64::to_bits(-0.0)));
+        assert_eq!(read("0.1"), Some(0.1_f32));
+        assert_eq!(read("16777217"), Some(16_777_216_f32));
+        for wrong in ["\"NaN\"", "null", "\"1\""] {
+            assert_eq!(read::<f64>(wrong), None, "{wrong}");
+        }
+        for wrong in ["1", "\"true\"", "null"] {
+            assert_eq!(read::<bool>(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_negative_zero_is_an_integer_inside_other_values_too() {
+        assert_eq!(read("[-0, 1,-0 ]"), Some(vec![0, 1, 0]));
+        let mixed: Option<(i32, f64, f64, String, i8)> = read(r#"[-0,1e-05,-0.5,"\"-0",-10]"#);
+        assert_eq!(mixed, Some((0, 1e-5, -0.5, "\"-0".to_owned(), -10)));
+        let map: Option<HashMap<String, u8>> = read(r#"{"-0":-0}"#);
+        assert_eq!(map, Some(HashMap::from([("-0".to_owned(), 0)])));
+    }
+
+    #[test]
+    fn raw_values_keep_their_spelling() {
+        for text in
+            ["1.50", "-0", "123456789012345678901234567890", "{ \"a\" : [1E+2] }", "\"\\u0041\""]
+        {
+            let raw: Box<RawValue> = read(text).expect("JSON");
+            assert_eq!(raw.get(), text);
+        }
+    }
+
+    #[test]
+    fn a_text_is_plain_in_place() {
+        for (encoded, text) in [
+            (r#""""#, ""),
+            (r#""plain""#, "plain"),
+            (r#""a\"b\\\u00e9""#, "a\"b\\é"),
+            (r#""\ud83d\ude00\/""#, "😀/"),
+            ("\"世界\"", "世界"),
+        ] {
+            assert_eq!(read_text(&mut encoded.as_bytes().to_vec()), Ok(text));
+        }
+        for wrong in ["null", "5", "{}", "[\"a\"]", r#""\ud83d""#, "true"] {
+            let read = read_text(&mut wrong.as_bytes().to_vec()).map(str::to_owned);
+            assert_eq!(read, Err(BindingError::Value), "{wrong}");
+        }
+    }
+}
