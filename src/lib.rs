@@ -5,6 +5,7 @@ pub mod hub;
 pub mod io;
 pub mod protocol;
 pub mod raw;
+pub mod server;
 pub mod shard;
 pub mod transport;
 
@@ -14,3 +15,5 @@ pub use hub::{
 };
 pub use protocol::hub_protocol::Text;
 pub use raw::{Message, Peer, RawOptions, WebSocket};
+pub use server::{Config, Error, Files, Post, Server, Shard};
+pub use transport::{ConnectionOptions, OutboxLimits};

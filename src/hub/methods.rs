@@ -220,10 +220,10 @@ pub trait AsyncMethod<H: Hub, Args>: 'static {
 
 macro_rules! arity {
     ($($argument:ident $value:ident),*) => {
-        impl<H, F, R, $($argument,)*> Method<H, (R, $($argument,)*)> for F
+        impl<H, F, R, K, $($argument,)*> Method<H, (R, K, $($argument,)*)> for F
         where
             H: Hub,
-            R: Reply,
+            R: Reply<K>,
             $($argument: Argument,)*
             // The first bound lets the compiler find the argument types, the second says that
             // they may borrow from the message for as long as it likes.
@@ -245,10 +245,10 @@ macro_rules! arity {
             }
         }
 
-        impl<H, F, R, Fut, $($argument,)*> AsyncMethod<H, (R, Fut, $($argument,)*)> for F
+        impl<H, F, R, K, Fut, $($argument,)*> AsyncMethod<H, (R, K, Fut, $($argument,)*)> for F
         where
             H: Hub,
-            R: Reply + 'static,
+            R: Reply<K> + 'static,
             R::Value: 'static,
             Fut: Future<Output = R> + 'static,
             $($argument: serde::de::DeserializeOwned,)*

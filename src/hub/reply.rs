@@ -10,7 +10,7 @@ use super::error::HubError;
     message = "a hub method cannot return `{Self}`",
     note = "return a type that implements `serde::Serialize`, or `Result<that type, HubError>`"
 )]
-pub trait Reply {
+pub trait Reply<Kind> {
     /// The value that is written.
     type Value: Serialize;
 
@@ -18,7 +18,7 @@ pub trait Reply {
     fn into_result(self) -> Result<Self::Value, HubError>;
 }
 
-impl<T: Serialize> Reply for T {
+impl<T: Serialize> Reply<Plain> for T {
     type Value = T;
 
     fn into_result(self) -> Result<T, HubError> {
@@ -26,11 +26,19 @@ impl<T: Serialize> Reply for T {
     }
 }
 
-// No overlap with the impl above: `HubError` does not serialize, so neither does this `Result`.
-impl<T: Serialize> Reply for Result<T, HubError> {
+impl<T: Serialize> Reply<Fallible> for Result<T, HubError> {
     type Value = T;
 
     fn into_result(self) -> Result<T, HubError> {
         self
     }
 }
+
+/// Marks a reply that is a value. The marks keep the two impls apart: serde serializes every
+/// `Result`, and only the compiler knows that `HubError` is not meant.
+#[derive(Debug)]
+pub struct Plain;
+
+/// Marks a reply that may be a refusal.
+#[derive(Debug)]
+pub struct Fallible;

@@ -46,25 +46,25 @@ impl<H: Hub> Call<H> {
 
     /// Runs `work` with the hub and everybody connected to it, and waits for its result. Between
     /// two awaits the hub belongs to others.
-    pub fn hub<T: 'static>(
-        &self,
-        work: impl FnOnce(&mut H, &mut Clients<'_>) -> T + 'static,
-    ) -> impl Future<Output = T> + use<H, T> {
+    pub fn hub<T: 'static, W>(&self, work: W) -> impl Future<Output = T> + use<H, T, W>
+    where
+        W: FnOnce(&mut H, &mut Clients<'_>) -> T + 'static,
+    {
         self.with(|hub, _, clients| work(hub, clients))
     }
 
     /// Like [`Call::hub`], with the state of the calling connection; `None` when it is gone.
-    pub fn state<T: 'static>(
-        &self,
-        work: impl FnOnce(&mut H, &mut H::State, &mut Clients<'_>) -> T + 'static,
-    ) -> impl Future<Output = Option<T>> + use<H, T> {
+    pub fn state<T: 'static, W>(&self, work: W) -> impl Future<Output = Option<T>> + use<H, T, W>
+    where
+        W: FnOnce(&mut H, &mut H::State, &mut Clients<'_>) -> T + 'static,
+    {
         self.with(|hub, state, clients| state.map(|state| work(hub, state, clients)))
     }
 
     fn with<T: 'static>(
         &self,
         work: impl FnOnce(&mut H, Option<&mut H::State>, &mut Clients<'_>) -> T + 'static,
-    ) -> impl Future<Output = T> + use<H, T> {
+    ) -> Filled<T> {
         let slot = Rc::new(RefCell::new(Slot { value: None, waker: None }));
         let filled = slot.clone();
         self.local.jobs.borrow_mut().push_back(Job {

@@ -76,7 +76,7 @@ impl Engine {
                     http.request_bytes = input.len() as u64;
                     match self.answer(key, &mut http, &request) {
                         Answer::Response(response) => {
-                            let reply_to = reply_to(&request);
+                            let reply_to = request.reply_to();
                             self.respond(&mut http, &response, reply_to);
                             if response.closes(reply_to) {
                                 http.closing = true;
@@ -119,7 +119,7 @@ impl Engine {
     fn respond(&mut self, http: &mut HttpStage, response: &Response<'_>, reply_to: ReplyTo) {
         let pool = &mut self.registry.pool;
         let mut head = Vec::with_capacity(256);
-        match response.shared_bytes(reply_to) {
+        match response.shared(reply_to) {
             Some(shared) if shared.len() > COPIED_BODY_BYTES_MAX => {
                 response.write_head(&mut head, reply_to);
                 http.outbox.append_control(&head, pool);
@@ -283,10 +283,6 @@ impl Engine {
             *place = http;
         }
     }
-}
-
-fn reply_to(request: &Request<'_>) -> ReplyTo {
-    request.reply_to()
 }
 
 /// Answers that may wait for a client before its next requests wait too.

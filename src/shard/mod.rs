@@ -19,7 +19,6 @@ use crate::hub::{
     Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, Registry, Ring, contained,
 };
 use crate::io::{Completion, Op};
-use crate::protocol::http::Limits;
 use crate::raw::{RawEndpoint, RawOptions, WebSocket};
 use crate::transport::{ConnectionOptions, Socket, SocketStage};
 

@@ -170,6 +170,14 @@ impl<'a> Response<'a> {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// The shared bytes of the body, when it has such and the client gets it.
+    pub fn shared(&self, reply_to: ReplyTo) -> Option<&Shared> {
+        match &self.body {
+            Body::Shared(bytes) if !reply_to.head_only && self.may_have_body() => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// The bytes that follow the head of this answer, if any do and are known.
     pub fn body_bytes(&self, reply_to: ReplyTo) -> Option<&[u8]> {
         if reply_to.head_only || !self.may_have_body() {

@@ -1,0 +1,201 @@
+//! The whole program: shards on threads, signals, the end.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::config::Config;
+use super::error::Error;
+use super::files::Files;
+use super::mailbox::{Mail, Post};
+use super::shard::Shard;
+use crate::hub::{Hub, HubOptions};
+use crate::protocol::http::{Request, Response};
+use crate::raw::{RawOptions, WebSocket};
+use crate::transport::ConnectionOptions;
+
+/// A server program: endpoints, then [`Server::run`].
+///
+/// Each endpoint is given as a function of the shard's number, because each shard has a hub of
+/// its own and needs no locks.
+pub struct Server {
+    config: Config,
+    endpoints: Vec<Box<dyn Fn(Shard, usize) -> Shard + Send + Sync>>,
+    post: Arc<PostOffice>,
+    on_listening: Option<Box<dyn FnOnce(&[SocketAddr])>>,
+}
+
+impl Server {
+    /// A server without endpoints.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, endpoints: Vec::new(), post: Arc::default(), on_listening: None }
+    }
+
+    /// Serves a hub at `path`, with default options.
+    #[must_use]
+    pub fn hub<H: Hub>(
+        self,
+        path: &str,
+        hub: impl Fn(usize) -> H + Send + Sync + 'static,
+    ) -> Self {
+        self.hub_with(path, HubOptions::default(), ConnectionOptions::default(), hub)
+    }
+
+    /// Serves a hub at `path`.
+    #[must_use]
+    pub fn hub_with<H: Hub>(
+        self,
+        path: &str,
+        options: HubOptions,
+        connection: ConnectionOptions,
+        hub: impl Fn(usize) -> H + Send + Sync + 'static,
+    ) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, number| {
+            shard.hub_with(&path, hub(number), options.clone(), connection.clone())
+        })
+    }
+
+    /// Serves plain WebSockets at `path`.
+    #[must_use]
+    pub fn websocket<W: WebSocket>(
+        self,
+        path: &str,
+        options: RawOptions,
+        handler: impl Fn(usize) -> W + Send + Sync + 'static,
+    ) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, number| shard.websocket(&path, handler(number), &options))
+    }
+
+    /// Answers ordinary requests at `path` and below it. The handler must not block.
+    #[must_use]
+    pub fn http(
+        self,
+        path: &str,
+        handler: impl Fn(&Request<'_>) -> Response<'static> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.http(&path, handler.clone()))
+    }
+
+    /// Serves the files below the directory `root` at `path` and below it.
+    #[must_use]
+    pub fn files(self, path: &str, root: impl Into<std::path::PathBuf>) -> Self {
+        let (path, root) = (path.to_owned(), root.into());
+        self.endpoint(move |shard, _| shard.files(&path, Files::new(&root)))
+    }
+
+    /// Calls `ready` with the addresses, once connections are accepted.
+    #[must_use]
+    pub fn on_listening(mut self, ready: impl FnOnce(&[SocketAddr]) + 'static) -> Self {
+        self.on_listening = Some(Box::new(ready));
+        self
+    }
+
+    /// Posts work to the shard from other threads; what is posted before [`Server::run`] waits
+    /// for it.
+    pub fn post(&self) -> Post {
+        let office = self.post.clone();
+        Post::new(move |mail| office.put(mail))
+    }
+
+    /// Serves until the process is told to end (SIGTERM or SIGINT): then nobody new is accepted
+    /// and everybody is asked to come back elsewhere. A second signal ends the process at once,
+    /// with exit code 1.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot be served, or the system fails.
+    pub fn run(self) -> Result<(), Error> {
+        if self.config.shards != 1 {
+            let shards = self.config.shards;
+            return Err(Error::Config(format!(
+                "{shards} shards were asked for, but this version runs exactly one: say 1"
+            )));
+        }
+        let mut shard = Shard::with_config(&self.config)?;
+        for endpoint in &self.endpoints {
+            shard = endpoint(shard, 0);
+        }
+        self.post.open(shard.post());
+        end_on_signals(shard.post(), self.config.drain_timeout)?;
+        let addresses = shard.local_addrs();
+        tracing::info!(?addresses, driver = shard.driver_name(), "listening");
+        if let Some(ready) = self.on_listening {
+            ready(&addresses);
+        }
+        while !shard.is_drained() {
+            shard.turn(Duration::MAX)?;
+        }
+        tracing::info!(counters = ?shard.counters(), "drained");
+        Ok(())
+    }
+
+    fn endpoint(
+        mut self,
+        add: impl Fn(Shard, usize) -> Shard + Send + Sync + 'static,
+    ) -> Self {
+        self.endpoints.push(Box::new(add));
+        self
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Keeps what is posted before there is a shard.
+#[derive(Default)]
+struct PostOffice(Mutex<Office>);
+
+enum Office {
+    Waiting(Vec<Mail>),
+    Open(Post),
+}
+
+impl Default for Office {
+    fn default() -> Self {
+        Self::Waiting(Vec::new())
+    }
+}
+
+impl PostOffice {
+    fn put(&self, mail: Mail) {
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Office::Waiting(letters) => letters.push(mail),
+            Office::Open(post) => post.put(mail),
+        }
+    }
+
+    fn open(&self, post: Post) {
+        let mut office = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Office::Waiting(letters) = std::mem::replace(&mut *office, Office::Open(post.clone()))
+        {
+            letters.into_iter().for_each(|mail| post.put(mail));
+        }
+    }
+}
+
+/// The first signal drains, the second ends the process at once (T-SIG).
+fn end_on_signals(post: Post, limit: Duration) -> Result<(), Error> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        let mut asked = false;
+        for signal in signals.forever() {
+            if std::mem::replace(&mut asked, true) {
+                tracing::warn!(signal, "a second signal: ending at once");
+                std::process::exit(1);
+            }
+            tracing::info!(signal, "going down; a second signal ends at once");
+            post.drain(limit);
+        }
+    })?;
+    Ok(())
+}

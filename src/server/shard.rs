@@ -1,0 +1,250 @@
+//! One shard: an engine, a driver and a clock, for a thread of the server or for a loop of one's
+//! own.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::config::Config;
+use super::error::Error;
+use super::files::Files;
+use super::mailbox::{Mailbox, Post};
+use crate::base::{Moment, Rng};
+use crate::hub::{Clients, Counters, Hub, HubOptions};
+use crate::io::{self, Driver, Listener};
+use crate::protocol::http::{Request, Response};
+use crate::raw::{RawOptions, WebSocket};
+use crate::shard::Engine;
+use crate::transport::ConnectionOptions;
+
+/// One shard, to be embedded in a loop of one's own. It has no thread, no signal handler and
+/// nothing global; several may live in one thread.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tickhub::{Hub, Methods, Shard};
+///
+/// #[derive(Default)]
+/// struct Arena { tick: u64 }
+///
+/// impl Hub for Arena {
+///     type State = ();
+///     fn methods(_: &mut Methods<Self>) {}
+/// }
+///
+/// let mut shard = Shard::bind("127.0.0.1:5000")?.hub("/arena", Arena::default());
+/// loop {
+///     shard.turn(Duration::from_millis(16))?;
+///     // Between turns the hub is yours.
+///     shard.enter(|arena: &mut Arena, clients| {
+///         arena.tick += 1;
+///         clients.all().send("tick", (arena.tick,)).ignore();
+///     });
+/// }
+/// # Ok::<(), tickhub::Error>(())
+/// ```
+pub struct Shard {
+    engine: Engine,
+    driver: Box<dyn Driver>,
+    mailbox: Arc<Mailbox>,
+    began: Instant,
+}
+
+impl Shard {
+    /// A shard that listens on one address, with defaults for the rest.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no address, or cannot be listened on.
+    pub fn bind(address: &str) -> Result<Self, Error> {
+        let unreadable = || Error::Address(address.to_owned());
+        let resolved = address.to_socket_addrs().map_err(|_| unreadable())?;
+        let listen: Vec<SocketAddr> = resolved.take(1).collect();
+        if listen.is_empty() {
+            return Err(unreadable());
+        }
+        Self::with_config(&Config { listen, ..Config::default() })
+    }
+
+    /// A shard as configured. The number of shards is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be listened on, or the driver is refused.
+    pub fn with_config(config: &Config) -> Result<Self, Error> {
+        let mut listeners = Vec::new();
+        for &address in &config.listen {
+            let listener = Listener::bind(address)
+                .map_err(|source| Error::Listen { address, source })?;
+            listeners.push(listener);
+        }
+        let driver = io::open(config.driver, listeners).map_err(Error::Driver)?;
+        let waker = driver.waker();
+        let ring = waker.clone();
+        let engine = Engine::new(
+            Moment::START,
+            Rng::from_kernel()?,
+            Arc::new(move || ring.wake()),
+            config.http.clone(),
+        );
+        Ok(Self {
+            engine,
+            driver,
+            mailbox: Arc::new(Mailbox::new(waker)),
+            began: Instant::now(),
+        })
+    }
+
+    /// Serves a hub at `path`, with default options.
+    #[must_use]
+    pub fn hub<H: Hub>(self, path: &str, hub: H) -> Self {
+        self.hub_with(path, hub, HubOptions::default(), ConnectionOptions::default())
+    }
+
+    /// Serves a hub at `path`.
+    #[must_use]
+    pub fn hub_with<H: Hub>(
+        mut self,
+        path: &str,
+        hub: H,
+        options: HubOptions,
+        connection: ConnectionOptions,
+    ) -> Self {
+        self.engine.add_hub(path, hub, options, connection);
+        self
+    }
+
+    /// Serves plain WebSockets at `path`.
+    #[must_use]
+    pub fn websocket<W: WebSocket>(mut self, path: &str, handler: W, options: &RawOptions) -> Self {
+        self.engine.add_websocket(path, handler, options);
+        self
+    }
+
+    /// Answers ordinary requests at `path` and below it. The handler runs on the shard's thread,
+    /// so it must not block.
+    #[must_use]
+    pub fn http(
+        mut self,
+        path: &str,
+        handler: impl FnMut(&Request<'_>) -> Response<'static> + 'static,
+    ) -> Self {
+        self.engine.add_http(path, Box::new(handler));
+        self
+    }
+
+    /// Serves the files below a directory at `path` and below it.
+    #[must_use]
+    pub fn files(self, path: &str, mut files: Files) -> Self {
+        let prefix = path.trim_end_matches('/').to_owned();
+        self.http(path, move |request| files.answer(request, &prefix))
+    }
+
+    /// One turn: waits for something to happen, at most `budget` long (zero never waits), and
+    /// does what is due.
+    ///
+    /// # Errors
+    ///
+    /// When the driver fails as a whole; the shard is of no more use then.
+    pub fn turn(&mut self, budget: Duration) -> Result<(), Error> {
+        let wait = match self.engine.deadline() {
+            Some(deadline) => budget.min(deadline.since(self.now())),
+            None => budget,
+        };
+        let (engine, began) = (&mut self.engine, self.began);
+        let mut first = true;
+        self.driver.reap(Some(wait), &mut |completion| {
+            // The clock is read when the wait is over, and once for all that came with it.
+            if std::mem::take(&mut first) {
+                engine.advance(moment(began));
+            }
+            engine.on_completion(completion);
+        })?;
+        self.engine.advance(self.now());
+        for mail in self.mailbox.take() {
+            mail(&mut self.engine);
+        }
+        self.driver.submit(self.engine.end_turn())?;
+        Ok(())
+    }
+
+    /// Runs `work` with the hub of type `H` and everybody connected to it. What it queues leaves
+    /// with the next turn.
+    ///
+    /// # Panics
+    ///
+    /// When the shard serves no such hub.
+    pub fn enter<H: Hub, T>(&mut self, work: impl FnOnce(&mut H, &mut Clients<'_>) -> T) -> T {
+        let now = self.now();
+        self.engine.advance(now);
+        self.engine
+            .enter(work)
+            .unwrap_or_else(|| panic!("no hub of type {} is served", std::any::type_name::<H>()))
+    }
+
+    /// A descriptor for somebody else's epoll: readable when a turn would find something to do.
+    pub fn pollable(&self) -> Option<RawFd> {
+        self.driver.pollable()
+    }
+
+    /// The latest moment for the next turn, though nothing happens.
+    pub fn deadline(&self) -> Option<Instant> {
+        let deadline = self.engine.deadline()?;
+        Some(self.began + Duration::from_nanos(deadline.as_nanos()))
+    }
+
+    /// Posts work from other threads.
+    pub fn post(&self) -> Post {
+        let mailbox = self.mailbox.clone();
+        Post::new(move |mail| mailbox.put(mail))
+    }
+
+    /// Begins to go down: accepts nobody, and asks everybody to come back elsewhere. Go on with
+    /// turns until [`Shard::is_drained`]; after `limit` the rest is cut.
+    pub fn drain(&mut self, limit: Duration) {
+        let now = self.now();
+        self.engine.advance(now);
+        self.engine.begin_drain(limit);
+    }
+
+    /// Whether a drain has ended.
+    pub fn is_drained(&self) -> bool {
+        self.engine.is_drained()
+    }
+
+    /// The addresses that are listened on, with real port numbers.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.driver.local_addrs()
+    }
+
+    /// Which driver was taken.
+    pub fn driver_name(&self) -> &'static str {
+        self.driver.name()
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.engine.counters()
+    }
+
+    fn now(&self) -> Moment {
+        moment(self.began)
+    }
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (sockets, connections) = self.engine.sizes();
+        f.debug_struct("Shard")
+            .field("driver", &self.driver.name())
+            .field("sockets", &sockets)
+            .field("connections", &connections)
+            .finish_non_exhaustive()
+    }
+}
+
+fn moment(began: Instant) -> Moment {
+    let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    Moment::from_nanos(nanos)
+}
