@@ -13,6 +13,8 @@ export default [
     },
   },
   { files: ["tests/**/*.js"], languageOptions: { globals: globals.node } },
+  // Parts of these run inside the page.
+  { files: ["tests/browser/*.js"], languageOptions: { globals: globals.browser } },
   {
     files: ["demos/web/**/*.js"],
     languageOptions: { globals: { ...globals.browser, signalR: "readonly" } },
