@@ -83,5 +83,5 @@ async function open(path, { phone = false, dark = false } = {}) {
 }
 
 function screenshot(page, name) {
-  return page.screenshot({ path: `${OUT}${name}.png` });
+  return page.screenshot({ path: `${OUT}${name}.png`, animations: "disabled" });
 }

@@ -103,9 +103,12 @@ async function enter(wanted) {
 
 /** Joins the room on a new connection: the first one, or one that replaces a lost one. */
 async function takeSeat() {
+  const wanted = seat;
   const { name: self, room: where } = seat;
   const back = greeted || sessionStorage.getItem("seat") !== null;
   const { members: names, history } = await join(where, self, back ? REJOIN_ATTEMPTS : 1);
+  // The user may have left while the hub was answering.
+  if (seat !== wanted) return;
   sessionStorage.setItem("seat", JSON.stringify(seat));
   localStorage.setItem("chat.name", self);
   localStorage.setItem("chat.room", where);
