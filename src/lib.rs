@@ -13,6 +13,8 @@ pub use base::{ConnectionId, ToConnectionId};
 pub use hub::{
     Audience, Call, Clients, Closed, Context, Delivery, Hub, HubError, HubOptions, Methods,
 };
+pub use io::DriverChoice;
+pub use protocol::http;
 pub use protocol::hub_protocol::Text;
 pub use raw::{Message, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};

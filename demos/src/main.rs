@@ -1,2 +1,96 @@
-//! Every demo.
-fn main() {}
+//! One program that serves every demo: an index page, the chat, the bench hub, plain WebSockets.
+
+mod bench;
+mod chat;
+mod lab;
+mod sockets;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tickhub::{Config, DriverChoice, Error, Server};
+use tracing_subscriber::EnvFilter;
+
+/// Serves every demo of tickhub.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:5000")]
+    listen: SocketAddr,
+    /// Threads that each run a shard.
+    #[arg(long, default_value_t = 1)]
+    shards: usize,
+    /// Way to talk to the kernel: auto, uring or epoll.
+    #[arg(long, default_value_t)]
+    driver: DriverChoice,
+    /// Directory of the pages.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/web"))]
+    web: PathBuf,
+    /// Serve the hub of the tests, too (/hubs/lab).
+    #[arg(long)]
+    lab: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    match serve(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demos: {error}");
+            ExitCode::from(if matches!(error, Error::Config(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+fn serve(arguments: &Arguments) -> Result<(), Error> {
+    let config = Config {
+        listen: vec![arguments.listen],
+        shards: arguments.shards,
+        driver: arguments.driver,
+        ..Config::default()
+    };
+    let libraries = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/node_modules"));
+    let mut server = Server::new(config)
+        .files("/", &arguments.web)
+        .files("/lib/signalr", libraries.join("@microsoft/signalr/dist/browser"));
+    server = chat::serve(server);
+    server = bench::serve(server);
+    server = sockets::serve(server);
+    if arguments.lab {
+        server = lab::serve(server);
+    }
+    server
+        .on_listening(|addresses| {
+            for address in addresses {
+                println!("Now listening on: http://{address}");
+            }
+            // Whoever started the program through a pipe waits for this line.
+            let _ = std::io::stdout().flush();
+        })
+        .run()
+}
+
+/// Help and version go out as they are; a mistake is one line that says what to do.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        print!("{error}");
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    eprintln!("demos: {first} (--help lists the options)");
+    ExitCode::from(2)
+}

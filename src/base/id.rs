@@ -139,7 +139,14 @@ mod tests {
     #[test]
     fn one_id_has_one_spelling() {
         assert_eq!("AAAAAAAAAAAAAAAAAAAAAQ".parse(), Ok(ConnectionId(1)));
-        for text in ["", "AAAA", "AAAAAAAAAAAAAAAAAAAAAR", "AAAAAAAAAAAAAAAAAAAAAQ==", "+AAAAAAAAAAAAAAAAAAAAQ", "AAAAAAAAAAAAAAAAAAAAAQA"] {
+        for text in [
+            "",
+            "AAAA",
+            "AAAAAAAAAAAAAAAAAAAAAR",
+            "AAAAAAAAAAAAAAAAAAAAAQ==",
+            "+AAAAAAAAAAAAAAAAAAAAQ",
+            "AAAAAAAAAAAAAAAAAAAAAQA",
+        ] {
             assert_eq!(text.parse::<ConnectionId>(), Err(NotAnId), "{text}");
         }
         assert_eq!("someone".to_connection_id(), ConnectionId::NONE);

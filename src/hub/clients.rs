@@ -42,10 +42,7 @@ impl<'a> Clients<'a> {
     }
 
     /// The connections with these ids, once each.
-    pub fn clients<I: ToConnectionId>(
-        &mut self,
-        ids: impl IntoIterator<Item = I>,
-    ) -> Audience<'_> {
+    pub fn clients<I: ToConnectionId>(&mut self, ids: impl IntoIterator<Item = I>) -> Audience<'_> {
         let mut slots: SmallVec<[u32; 8]> = ids
             .into_iter()
             .filter_map(|id| self.registry.by_id(self.world, id.to_connection_id()))

@@ -87,7 +87,7 @@ impl<'a, H: Hub> Context<'a, H> {
     }
 
     /// Everybody connected to this hub, for code that wants no caller.
-    pub fn clients(&mut self) -> &mut Clients<'a> {
+    pub fn everybody(&mut self) -> &mut Clients<'a> {
         &mut self.clients
     }
 

@@ -53,7 +53,8 @@ impl<H: Hub> HubEndpoint<H> {
                 let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
                 let mut written = None;
                 let mut body = registry.take_body();
-                let mut answer = Completion { protocol, id, body: &mut body, written: &mut written };
+                let mut answer =
+                    Completion { protocol, id, body: &mut body, written: &mut written };
                 let mut context = Context::new(registry, self.world, key, state);
                 let hub = &mut self.hub;
                 let outcome =
@@ -192,11 +193,7 @@ impl<H: Hub> HubEndpoint<H> {
 }
 
 fn detail_of(error: &HubError) -> Detail<'_> {
-    Detail {
-        type_name: error.type_name(),
-        message: error.message(),
-        public: error.is_public(),
-    }
+    Detail { type_name: error.type_name(), message: error.message(), public: error.is_public() }
 }
 
 /// Writes the completion of a call into scratch memory, while the result is still borrowed.

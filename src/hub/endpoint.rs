@@ -193,12 +193,7 @@ impl<H: Hub> HubEndpoint<H> {
         }
     }
 
-    fn on_handshake(
-        &mut self,
-        registry: &mut Registry,
-        key: ConnectionKey,
-        record: &[u8],
-    ) -> Flow {
+    fn on_handshake(&mut self, registry: &mut Registry, key: ConnectionKey, record: &[u8]) -> Flow {
         let chosen =
             Request::read(record).and_then(|request| request.choose(HubProtocolKind::ALL, true));
         let protocol = match chosen {

@@ -71,8 +71,12 @@ type NowFn<H> = Box<
 >;
 
 /// Begins an asynchronous method.
-type LaterFn<H> =
-    Box<dyn for<'a> Fn(Call<H>, Arguments<'a>) -> Result<Pin<Box<dyn Future<Output = Ending>>>, BindingError>>;
+type LaterFn<H> = Box<
+    dyn for<'a> Fn(
+        Call<H>,
+        Arguments<'a>,
+    ) -> Result<Pin<Box<dyn Future<Output = Ending>>>, BindingError>,
+>;
 
 /// How an asynchronous method ended: its result waits to be written.
 pub(super) type Ending = Result<Box<dyn Writable>, HubError>;

@@ -26,8 +26,8 @@ pub(crate) use endpoint::{HubEndpoint, contained};
 pub use error::HubError;
 pub use methods::{AsyncMethod, Method, Methods};
 pub use options::HubOptions;
-pub(crate) use registry::{Registry, Ring};
 pub use registry::{Counters, Delivery};
+pub(crate) use registry::{Registry, Ring};
 pub use reply::Reply;
 pub use tasks::Call;
 

@@ -329,7 +329,11 @@ impl Registry {
         self.body = body;
         // A stale key must not reach the next tenant of the slot.
         written.map(|()| {
-            if self.connections.get(key).is_some() { self.deliver(kind) } else { Delivery::default() }
+            if self.connections.get(key).is_some() {
+                self.deliver(kind)
+            } else {
+                Delivery::default()
+            }
         })
     }
 

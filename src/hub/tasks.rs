@@ -41,7 +41,11 @@ impl<H: Hub> Call<H> {
 
     /// Waits.
     pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + use<H> {
-        Sleep { clock: self.local.clock.clone(), at: self.local.clock.now.get() + time, place: None }
+        Sleep {
+            clock: self.local.clock.clone(),
+            at: self.local.clock.now.get() + time,
+            place: None,
+        }
     }
 
     /// Runs `work` with the hub and everybody connected to it, and waits for its result. Between

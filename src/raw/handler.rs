@@ -122,9 +122,7 @@ impl<'a> Peer<'a> {
 
     /// Sends one message to all sockets of this path.
     pub fn send_all(&mut self, message: Message<'_>) -> Delivery {
-        Clients::new(self.registry, self.world)
-            .all()
-            .send_raw(message.kind(), message.as_bytes())
+        Clients::new(self.registry, self.world).all().send_raw(message.kind(), message.as_bytes())
     }
 
     /// Ends the socket with a close code and a reason of at most 123 bytes (RFC 6455 §7.4).

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::base::{HashMap, Shared};
-use crate::protocol::http::{FileInfo, Method, Request, Response, clean_path};
+use crate::protocol::http::files::{FileInfo, clean_path};
+use crate::protocol::http::{Method, Request, Response};
 
 /// A directory whose files are served, with validators (`ETag`, `Last-Modified`).
 ///
@@ -20,11 +21,7 @@ pub struct Files {
 impl Files {
     /// The files below `root`. Clients ask each time whether theirs is still good.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self {
-            root: root.into(),
-            cache_control: "no-cache".into(),
-            cache: HashMap::default(),
-        }
+        Self { root: root.into(), cache_control: "no-cache".into(), cache: HashMap::default() }
     }
 
     /// Sets the value of `Cache-Control`.

@@ -37,11 +37,7 @@ impl Server {
 
     /// Serves a hub at `path`, with default options.
     #[must_use]
-    pub fn hub<H: Hub>(
-        self,
-        path: &str,
-        hub: impl Fn(usize) -> H + Send + Sync + 'static,
-    ) -> Self {
+    pub fn hub<H: Hub>(self, path: &str, hub: impl Fn(usize) -> H + Send + Sync + 'static) -> Self {
         self.hub_with(path, HubOptions::default(), ConnectionOptions::default(), hub)
     }
 
@@ -136,10 +132,7 @@ impl Server {
         Ok(())
     }
 
-    fn endpoint(
-        mut self,
-        add: impl Fn(Shard, usize) -> Shard + Send + Sync + 'static,
-    ) -> Self {
+    fn endpoint(mut self, add: impl Fn(Shard, usize) -> Shard + Send + Sync + 'static) -> Self {
         self.endpoints.push(Box::new(add));
         self
     }
@@ -176,7 +169,8 @@ impl PostOffice {
 
     fn open(&self, post: Post) {
         let mut office = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Office::Waiting(letters) = std::mem::replace(&mut *office, Office::Open(post.clone()))
+        if let Office::Waiting(letters) =
+            std::mem::replace(&mut *office, Office::Open(post.clone()))
         {
             letters.into_iter().for_each(|mail| post.put(mail));
         }

@@ -75,8 +75,8 @@ impl Shard {
     pub fn with_config(config: &Config) -> Result<Self, Error> {
         let mut listeners = Vec::new();
         for &address in &config.listen {
-            let listener = Listener::bind(address)
-                .map_err(|source| Error::Listen { address, source })?;
+            let listener =
+                Listener::bind(address).map_err(|source| Error::Listen { address, source })?;
             listeners.push(listener);
         }
         let driver = io::open(config.driver, listeners).map_err(Error::Driver)?;
@@ -88,12 +88,7 @@ impl Shard {
             Arc::new(move || ring.wake()),
             config.http.clone(),
         );
-        Ok(Self {
-            engine,
-            driver,
-            mailbox: Arc::new(Mailbox::new(waker)),
-            began: Instant::now(),
-        })
+        Ok(Self { engine, driver, mailbox: Arc::new(Mailbox::new(waker)), began: Instant::now() })
     }
 
     /// Serves a hub at `path`, with default options.

@@ -36,8 +36,7 @@ impl Engine {
                 if self.registry.len() >= self.http.connections_max {
                     return Response::text(503, "Too many connections.").header("Retry-After", "5");
                 }
-                let key =
-                    self.registry.create(mount.world, mount.options.clone(), version > 0);
+                let key = self.registry.create(mount.world, mount.options.clone(), version > 0);
                 let connection = self.registry.get(key).expect("it was just made");
                 negotiate::Response {
                     stateful_reconnect: false,
@@ -79,10 +78,7 @@ impl Engine {
                 Response::text(405, "POST requests are not allowed for WebSocket connections.")
             }),
             Method::Delete => self.with_known_id(mount, id.as_deref(), |_| {
-                Response::text(
-                    400,
-                    "Cannot terminate this connection using the DELETE endpoint.",
-                )
+                Response::text(400, "Cannot terminate this connection using the DELETE endpoint.")
             }),
             _ => Response::text(405, ""),
         };

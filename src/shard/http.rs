@@ -133,12 +133,7 @@ impl Engine {
         }
     }
 
-    fn answer(
-        &mut self,
-        key: SocketKey,
-        http: &mut HttpStage,
-        request: &Request<'_>,
-    ) -> Answer {
+    fn answer(&mut self, key: SocketKey, http: &mut HttpStage, request: &Request<'_>) -> Answer {
         let path = request.path();
         match self.routes.find(&path) {
             Some(Route::Negotiate(mount)) => Answer::Response(self.negotiate(&mount, request)),
@@ -183,9 +178,10 @@ impl Engine {
     pub(super) fn on_http_alarm(&mut self, key: SocketKey) {
         let now = self.registry.now;
         let Some(mut http) = self.take_http(key) else { return };
-        let stalled = http.outbox.in_flight_since().is_some_and(|since| {
-            since + OutboxLimits::default().stall_timeout <= now
-        });
+        let stalled = http
+            .outbox
+            .in_flight_since()
+            .is_some_and(|since| since + OutboxLimits::default().stall_timeout <= now);
         if stalled {
             self.put_http(key, http);
             self.close_socket(key, true);

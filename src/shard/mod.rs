@@ -302,4 +302,3 @@ impl Engine {
         Some(self.registry.get(key)?.world as usize)
     }
 }
-

@@ -19,10 +19,12 @@ impl Engine {
                 Ok(Some(event)) => event,
                 Ok(None) => return,
                 Err(violation) => {
-                    tracing::debug!(code = violation.code, text = violation.text,
-                        "a peer broke the WebSocket protocol");
-                    let closed =
-                        Closed::WebSocket { code: violation.code, detail: violation.text };
+                    tracing::debug!(
+                        code = violation.code,
+                        text = violation.text,
+                        "a peer broke the WebSocket protocol"
+                    );
+                    let closed = Closed::WebSocket { code: violation.code, detail: violation.text };
                     self.registry.end(connection_key, closed);
                     return;
                 }

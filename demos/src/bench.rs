@@ -1,0 +1,49 @@
+//! The hub that load generators call.
+
+use serde_json::value::RawValue;
+use tickhub::{Context, Hub, HubError, HubOptions, Methods, OutboxLimits, Server, Text};
+
+/// Echo, broadcast and rooms, and nothing else.
+struct Bench;
+
+impl Hub for Bench {
+    type State = ();
+
+    fn methods(m: &mut Methods<Self>) {
+        m.on("Echo", Bench::echo)
+            .on("Broadcast", Bench::broadcast)
+            .on("Join", Bench::join)
+            .on("SendToRoom", Bench::send_to_room);
+    }
+}
+
+impl Bench {
+    #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
+    fn echo(&mut self, _: &mut Context<Self>, value: Box<RawValue>) -> Box<RawValue> {
+        value
+    }
+
+    #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
+    fn broadcast(&mut self, ctx: &mut Context<Self>, value: Box<RawValue>) {
+        ctx.all().send("message", (value,)).ignore();
+    }
+
+    #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
+    fn join(&mut self, ctx: &mut Context<Self>, room: Text) -> Result<(), HubError> {
+        ctx.join(&room)
+    }
+
+    #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
+    fn send_to_room(&mut self, ctx: &mut Context<Self>, room: Text, value: Box<RawValue>) {
+        ctx.group(&room).send("message", (value,)).ignore();
+    }
+}
+
+pub(crate) fn serve(server: Server) -> Server {
+    let connection = tickhub::ConnectionOptions {
+        // A load generator that is behind for a moment is not a slow client.
+        outbox: OutboxLimits { hard_bytes: 16 * 1024 * 1024, ..OutboxLimits::default() },
+        ..Default::default()
+    };
+    server.hub_with("/bench", HubOptions::default(), connection, |_| Bench)
+}

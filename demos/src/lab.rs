@@ -1,0 +1,156 @@
+//! The hub of the tests with real clients: every selector, every way to fail. Served with
+//! `--lab` only.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tickhub::http::Response;
+use tickhub::{
+    Call, Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Methods, Server, Text,
+};
+
+/// What happened to each connection, by id.
+type Journal = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+
+struct Lab {
+    journal: Journal,
+}
+
+impl Hub for Lab {
+    type State = ();
+
+    fn methods(m: &mut Methods<Self>) {
+        m.on("Add", |_: &mut Lab, _: &mut Context<Lab>, a: i32, b: i32| a.wrapping_add(b))
+            .on("Nothing", |_: &mut Lab, _: &mut Context<Lab>| ())
+            .on("Large", |_: &mut Lab, _: &mut Context<Lab>, n: usize| "x".repeat(n))
+            .on("ConnectionId", |_: &mut Lab, ctx: &mut Context<Lab>| ctx.connection_id())
+            .on("Fail", Lab::fail)
+            .on("Abort", |_: &mut Lab, ctx: &mut Context<Lab>| ctx.abort())
+            .on("CloseWithReconnect", |_: &mut Lab, ctx: &mut Context<Lab>| {
+                let id = ctx.connection_id();
+                ctx.send_away(id);
+            })
+            .on("Burst", Lab::burst)
+            .on("Join", |_: &mut Lab, ctx: &mut Context<Lab>, group: Text| ctx.join(&group))
+            .on("Leave", |_: &mut Lab, ctx: &mut Context<Lab>, group: Text| ctx.leave(&group))
+            .on("JoinAndSend", Lab::join_and_send)
+            .on_async("Later", later);
+        selectors(m);
+    }
+
+    fn on_connected(&mut self, ctx: &mut Context<Self>) -> Result<(), HubError> {
+        self.note(ctx, "connected");
+        Ok(())
+    }
+
+    fn on_disconnected(&mut self, ctx: &mut Context<Self>, reason: &Closed) {
+        let entry = match reason.error() {
+            Some((type_name, text)) => format!("disconnected {type_name}: {text}"),
+            None => "disconnected".to_owned(),
+        };
+        self.note(ctx, &entry);
+    }
+}
+
+impl Lab {
+    #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
+    fn fail(&mut self, _: &mut Context<Self>, kind: Text, text: String) -> Result<(), HubError> {
+        match kind.as_str() {
+            "hub" => Err(HubError::new(text)),
+            "panic" => panic!("{text}"),
+            _ => Err(HubError::internal("InvalidOperationException", text)),
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
+    fn burst(&mut self, ctx: &mut Context<Self>, count: u32) {
+        for number in 0..count {
+            ctx.caller().send("message", (number.to_string(),)).ignore();
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
+    fn join_and_send(
+        &mut self,
+        ctx: &mut Context<Self>,
+        group: Text,
+        text: Text,
+    ) -> Result<&'static str, HubError> {
+        ctx.join(&group)?;
+        ctx.group(&group).send("message", (format!("group {group}"), text)).ignore();
+        Ok("sent")
+    }
+
+    fn note(&self, ctx: &Context<Self>, entry: &str) {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.entry(ctx.connection_id().to_string()).or_default().push(entry.to_owned());
+    }
+}
+
+async fn later(call: Call<Lab>, text: String, ms: u64) -> String {
+    call.sleep(Duration::from_millis(ms)).await;
+    text
+}
+
+/// Each selector calls `message(its name, text)`.
+fn selectors(m: &mut Methods<Lab>) {
+    type C<'a> = Context<'a, Lab>;
+    m.on("ToAll", |_: &mut Lab, ctx: &mut C, text: Text| {
+        ctx.all().send("message", ("all", text)).ignore();
+    })
+    .on("ToAllExcept", |_: &mut Lab, ctx: &mut C, text: Text, ids: Vec<String>| {
+        ctx.all_except(ids).send("message", ("allExcept", text)).ignore();
+    })
+    .on("ToOthers", |_: &mut Lab, ctx: &mut C, text: Text| {
+        ctx.others().send("message", ("others", text)).ignore();
+    })
+    .on("ToCaller", |_: &mut Lab, ctx: &mut C, text: Text| {
+        ctx.caller().send("message", ("caller", text)).ignore();
+    })
+    .on("ToClient", |_: &mut Lab, ctx: &mut C, id: Text, text: Text| {
+        ctx.client(id.as_str()).send("message", ("client", text)).ignore();
+    })
+    .on("ToClients", |_: &mut Lab, ctx: &mut C, ids: Vec<String>, text: Text| {
+        ctx.clients(ids).send("message", ("clients", text)).ignore();
+    })
+    .on("ToUser", |_: &mut Lab, ctx: &mut C, user: Text, text: Text| {
+        ctx.user(&user).send("message", ("user", text)).ignore();
+    })
+    .on("ToUsers", |_: &mut Lab, ctx: &mut C, users: Vec<String>, text: Text| {
+        ctx.users(&users).send("message", ("users", text)).ignore();
+    })
+    .on("ToGroup", |_: &mut Lab, ctx: &mut C, group: Text, text: Text| {
+        ctx.group(&group).send("message", (format!("group {group}"), text)).ignore();
+    })
+    .on("ToGroups", |_: &mut Lab, ctx: &mut C, groups: Vec<String>, text: Text| {
+        ctx.groups(&groups).send("message", ("groups", text)).ignore();
+    })
+    .on("ToGroupExcept", |_: &mut Lab, ctx: &mut C, group: Text, ids: Vec<String>, text: Text| {
+        let name = format!("groupExcept {group}");
+        ctx.group_except(&group, ids).send("message", (name, text)).ignore();
+    })
+    .on("ToOthersInGroup", |_: &mut Lab, ctx: &mut C, group: Text, text: Text| {
+        let name = format!("othersInGroup {group}");
+        ctx.others_in_group(&group).send("message", (name, text)).ignore();
+    });
+}
+
+pub(crate) fn serve(server: Server) -> Server {
+    let journal = Journal::default();
+    let shown = journal.clone();
+    let connection = ConnectionOptions {
+        user_id: Some(|request| request.query("user").map(std::borrow::Cow::into_owned)),
+        ..ConnectionOptions::default()
+    };
+    server
+        .hub_with("/hubs/lab", HubOptions::default(), connection, move |_| Lab {
+            journal: journal.clone(),
+        })
+        .http("/lab/events", move |request| {
+            let journal = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            let entries = request.query("id").and_then(|id| journal.get(id.as_ref()));
+            let body = serde_json::to_vec(entries.unwrap_or(&Vec::new()));
+            Response::new(200).content_type("application/json").body(body.unwrap_or_default())
+        })
+}
