@@ -65,7 +65,7 @@ fn serve(arguments: &Arguments) -> Result<(), Error> {
     let libraries = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/node_modules"));
     let mut server = Server::new(config)
         .files("/", &arguments.web)
-        .files("/lib/signalr", libraries.join("@microsoft/signalr/dist/browser"));
+        .files("/lib", libraries.join("@microsoft/signalr/dist/browser"));
     server = chat::serve(server);
     server = bench::serve(server);
     server = sockets::serve(server);
