@@ -11,13 +11,12 @@ mod ring;
 mod socket;
 mod tag;
 
-use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
@@ -56,7 +55,7 @@ pub(super) struct Uring {
     rung: Rung,
     woken: bool,
     /// Rung by the kernel when completions come, once somebody else's epoll watches it.
-    watched: OnceCell<EventFd>,
+    watched: Arc<OnceLock<EventFd>>,
 }
 
 /// A listening socket.
@@ -124,7 +123,7 @@ impl Uring {
             alarm: Arc::new(EventFd::new()?),
             rung: Rung::default(),
             woken: false,
-            watched: OnceCell::new(),
+            watched: Arc::default(),
         };
         driver.ring.watch(driver.alarm.as_raw_fd(), Tag::Wake)?;
         driver.arm_doors()?;
@@ -566,9 +565,16 @@ impl Driver for Uring {
 
     fn waker(&self) -> Waker {
         let (alarm, rung) = (Arc::clone(&self.alarm), self.rung.clone());
+        let watched = Arc::clone(&self.watched);
         Waker::new(move || {
             if rung.is_first() {
                 alarm.ring();
+                // The kernel should ring this one when the alarm completes, but it puts off an
+                // eventfd that is due to another eventfd, and some kernels (6.18) do that only
+                // once in the life of a ring.
+                if let Some(watched) = watched.get() {
+                    watched.ring();
+                }
             }
         })
     }
