@@ -281,7 +281,7 @@ impl<G: Ground> Rig<G> {
     }
 
     /// A second driver on the same ground, without doors.
-    pub(crate) fn beside<'a>(&'a self) -> Rig<Borrowed<'a, G>> {
+    pub(crate) fn beside(&self) -> Rig<Borrowed<'_, G>> {
         let driver = self.ground.driver(0);
         let ground = Borrowed(&self.ground);
         Rig { driver, ground, heard: Vec::new(), latest: 0, monitor: Monitor::default() }
@@ -292,7 +292,9 @@ impl<G: Ground> Rig<G> {
     }
 
     pub(crate) fn submit_all(&mut self, mut ops: Vec<Op>) {
-        ops.iter().for_each(|op| self.monitor.on_op(op));
+        for op in &ops {
+            self.monitor.on_op(op);
+        }
         self.driver.submit(&mut ops).expect("a driver takes operations");
         assert!(ops.is_empty());
     }
