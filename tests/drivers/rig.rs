@@ -281,7 +281,7 @@ impl<G: Ground> Rig<G> {
     }
 
     /// A second driver on the same ground, without doors.
-    pub(crate) fn beside<'a>(&'a self) -> Rig<Borrowed<'a, G>> {
+    pub(crate) fn beside(&self) -> Rig<Borrowed<'_, G>> {
         let driver = self.ground.driver(0);
         let ground = Borrowed(&self.ground);
         Rig { driver, ground, heard: Vec::new(), latest: 0, monitor: Monitor::default() }
@@ -292,7 +292,9 @@ impl<G: Ground> Rig<G> {
     }
 
     pub(crate) fn submit_all(&mut self, mut ops: Vec<Op>) {
-        ops.iter().for_each(|op| self.monitor.on_op(op));
+        for op in &ops {
+            self.monitor.on_op(op);
+        }
         self.driver.submit(&mut ops).expect("a driver takes operations");
         assert!(ops.is_empty());
     }
@@ -305,6 +307,11 @@ impl<G: Ground> Rig<G> {
             .expect("a driver reaps");
         self.latest = self.heard.len() - before;
         assert!(self.latest <= 5000, "a reap is bounded");
+        let received = self.heard[before..].iter().map(|heard| match heard {
+            Heard::Received(_, bytes) => bytes.len(),
+            _ => 0,
+        });
+        assert!(received.sum::<usize>() <= RECEIVED_PER_REAP_BYTES_MAX, "a reap is bounded");
     }
 
     /// Reaps until `is_done`, or fails with `what`.
@@ -485,6 +492,9 @@ pub(crate) fn send(socket: SocketKey, bytes: &[u8]) -> Op {
 pub(crate) fn pattern(len: usize, seed: usize) -> Vec<u8> {
     (0..len).map(|place| ((place + seed).wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
+
+/// No driver reads more in one reap; the time of a turn depends on it.
+const RECEIVED_PER_REAP_BYTES_MAX: usize = 8 << 20;
 
 /// More than any socket takes without a reader.
 pub(crate) const MORE_THAN_A_WINDOW: usize = 24 * 1024 * 1024;

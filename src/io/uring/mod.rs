@@ -7,28 +7,29 @@
 //! completion cannot meet a new socket.
 
 mod buffers;
+mod done;
 mod ring;
 mod socket;
 mod tag;
 
-use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
 use self::buffers::{BUFFERS, Buffers};
-use self::ring::{Done, Ring};
+use self::done::Sink;
+use self::ring::Ring;
 use self::socket::{Outgoing, Receiving, Socket, Stage};
 use self::tag::{Owner, Tag};
-use super::kernel::{COMPLETIONS_PER_REAP_MAX, EventFd, Patience, Rung, is_connection_error};
+use super::kernel::{COMPLETIONS_PER_REAP_MAX, EventFd, Patience, Rung};
 use super::{Completion, Descriptor, Driver, Listener, Op, Waker};
-use crate::base::{Batch, Lent, SocketKey, Table};
+use crate::base::{Batch, SocketKey, Table};
 
 /// A ring that was tried out and has no driver yet.
 pub(super) struct Probed {
@@ -56,7 +57,7 @@ pub(super) struct Uring {
     rung: Rung,
     woken: bool,
     /// Rung by the kernel when completions come, once somebody else's epoll watches it.
-    watched: OnceCell<EventFd>,
+    watched: Arc<OnceLock<EventFd>>,
 }
 
 /// A listening socket.
@@ -124,7 +125,7 @@ impl Uring {
             alarm: Arc::new(EventFd::new()?),
             rung: Rung::default(),
             woken: false,
-            watched: OnceCell::new(),
+            watched: Arc::default(),
         };
         driver.ring.watch(driver.alarm.as_raw_fd(), Tag::Wake)?;
         driver.arm_doors()?;
@@ -338,169 +339,6 @@ impl Uring {
         }
         Ok(())
     }
-
-    /// The socket that a completion belongs to.
-    fn owner(&self, owner: Owner) -> Option<SocketKey> {
-        let (key, _) = self.sockets.at_slot(owner.slot)?;
-        (Owner::new(key) == owner).then_some(key)
-    }
-
-    fn on_done(&mut self, done: Done, sink: &mut Sink<'_>) -> io::Result<()> {
-        match done.tag {
-            Tag::Receive(owner) => self.on_received(owner, done, sink),
-            Tag::Send(owner) => self.on_sent(owner, done, sink)?,
-            Tag::Cancel(owner) => self.on_cancelled(owner, done),
-            Tag::Accept(door) => self.on_accepted(door as usize, done, sink)?,
-            Tag::Wake => {
-                self.rung.notice();
-                self.woken = true;
-                if !done.has_more() {
-                    self.ring.watch(self.alarm.as_raw_fd(), Tag::Wake)?;
-                }
-            }
-            Tag::AcceptTimer => {
-                self.accept = Accept::Retrying;
-                self.arm_doors()?;
-            }
-            Tag::CancelAccept | Tag::Other => {}
-        }
-        Ok(())
-    }
-
-    fn on_received(&mut self, owner: Owner, done: Done, sink: &mut Sink<'_>) {
-        let key = self.owner(owner);
-        let buffers = self.buffers.as_mut().expect("only dropping takes the buffers");
-        if let Some(id) = done.buffer() {
-            let hears = key.and_then(|key| self.sockets.get(key)).is_some_and(Socket::hears_bytes);
-            if let Ok(len @ 1..) = usize::try_from(done.result)
-                && let (Some(key), true) = (key, hears)
-            {
-                // SAFETY: this completion handed the buffer over, and it is given back below.
-                let bytes = Lent::new(unsafe { buffers.taken(id, len) }, len);
-                sink.tell(Completion::Received { socket: key, bytes });
-            }
-            buffers.give(id);
-        }
-        let Some((key, socket)) = key.and_then(|key| Some((key, self.sockets.get_mut(key)?)))
-        else {
-            return;
-        };
-        if !done.has_more() {
-            socket.receiving = Receiving::No;
-        }
-        match -done.result {
-            0 if !done.has_more() => {
-                if socket.hears_bytes() {
-                    socket.is_finished = true;
-                    sink.tell(Completion::Finished { socket: key });
-                }
-            }
-            // All of these end a receive that is asked for again, if it is still wanted.
-            ..=0 | libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
-            libc::EINVAL if self.receives_multishot => self.receives_multishot = false,
-            error => {
-                if socket.hears_bytes() {
-                    socket.is_lost = true;
-                    let error = io::Error::from_raw_os_error(error).kind();
-                    sink.tell(Completion::Lost { socket: key, error });
-                }
-            }
-        }
-        if !done.has_more() {
-            self.arm_soon(key);
-            if let Some(answer) = self.settle(key) {
-                sink.tell(answer);
-            }
-        }
-    }
-
-    fn on_sent(&mut self, owner: Owner, done: Done, sink: &mut Sink<'_>) -> io::Result<()> {
-        let Some(key) = self.owner(owner) else { return Ok(()) };
-        let Some(socket) = self.sockets.get_mut(key) else { return Ok(()) };
-        let Some(mut batch) = socket.batch.take() else { return Ok(()) };
-        let result = match done.error() {
-            None => {
-                batch.advance(done.result.cast_unsigned() as usize);
-                if batch.remaining().is_empty() { Ok(()) } else { Err(ErrorKind::WriteZero) }
-            }
-            Some(error) => Err(error.kind()),
-        };
-        let is_interrupted = matches!(-done.result, libc::EINTR | libc::EAGAIN | libc::ECANCELED);
-        let result = match result {
-            Err(_) if socket.stage != Stage::Open => Err(ErrorKind::ConnectionAborted),
-            // Short or disturbed: the rest goes on.
-            Err(_) if done.result > 0 || is_interrupted => {
-                socket.batch = Some(batch);
-                return self.continue_send(key);
-            }
-            result => result,
-        };
-        let is_lost_now = result.is_err() && socket.stage == Stage::Open && !socket.is_lost;
-        socket.is_lost |= is_lost_now;
-        sink.tell(Completion::Sent { socket: key, batch, result });
-        if let (true, Err(error)) = (is_lost_now, result) {
-            sink.tell(Completion::Lost { socket: key, error });
-        } else if socket.outgoing == Outgoing::Ending {
-            self.shutdown(key);
-        }
-        if let Some(answer) = self.settle(key) {
-            sink.tell(answer);
-        }
-        Ok(())
-    }
-
-    fn on_cancelled(&mut self, owner: Owner, done: Done) {
-        let Some(key) = self.owner(owner) else { return };
-        let Some(socket) = self.sockets.get_mut(key) else { return };
-        // What cannot be cancelled is running, and running operations end with the connection.
-        if done.result == -libc::EALREADY && matches!(socket.stage, Stage::Closing { .. }) {
-            let _ = SockRef::from(&socket.descriptor).shutdown(Shutdown::Both);
-        }
-    }
-
-    fn on_accepted(&mut self, index: usize, done: Done, sink: &mut Sink<'_>) -> io::Result<()> {
-        let Some(door) = self.doors.get_mut(index) else { return Ok(()) };
-        if !done.has_more() {
-            door.is_armed = false;
-        }
-        let is_closing = door.is_closing;
-        if is_closing && !door.is_armed {
-            door.descriptor = None;
-        }
-        if let Some(error) = done.error() {
-            let code = -done.result;
-            if is_closing || code == libc::ECANCELED || code == libc::EAGAIN {
-                // Asked for again below, if it is still wanted.
-            } else if code == libc::EINVAL && self.accepts_multishot {
-                self.accepts_multishot = false;
-            } else if !is_connection_error(&error) {
-                let was_working = self.accept == Accept::Working;
-                if self.accept != Accept::Pausing {
-                    self.accept = Accept::Pausing;
-                    self.ring.set_accept_timer(Tag::AcceptTimer)?;
-                }
-                if was_working {
-                    sink.tell(Completion::AcceptFailed { error });
-                }
-            }
-        } else {
-            // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
-            let descriptor = unsafe { OwnedFd::from_raw_fd(done.result) };
-            if self.accept == Accept::Retrying {
-                self.accept = Accept::Working;
-            }
-            // Who has no address any more is gone already.
-            if !is_closing
-                && let Ok(peer) = SockRef::from(&descriptor).peer_addr()
-                && let Some(peer) = peer.as_socket()
-            {
-                let key = self.sockets.insert(Socket::new(descriptor));
-                self.arm_soon(key);
-                sink.tell(Completion::Accepted { socket: key, peer });
-            }
-        }
-        self.arm_doors()
-    }
 }
 
 impl Driver for Uring {
@@ -566,9 +404,16 @@ impl Driver for Uring {
 
     fn waker(&self) -> Waker {
         let (alarm, rung) = (Arc::clone(&self.alarm), self.rung.clone());
+        let watched = Arc::clone(&self.watched);
         Waker::new(move || {
             if rung.is_first() {
                 alarm.ring();
+                // The kernel should ring this one when the alarm completes, but it puts off an
+                // eventfd that is due to another eventfd, and some kernels (6.18) do that only
+                // once in the life of a ring.
+                if let Some(watched) = watched.get() {
+                    watched.ring();
+                }
             }
         })
     }
@@ -624,19 +469,6 @@ fn end_all(ring: &mut Ring, buffers: &mut Option<&mut Buffers>) -> bool {
         }
     }
     true
-}
-
-/// Who hears of completions, and how many there were.
-struct Sink<'a> {
-    told: usize,
-    sink: &'a mut dyn FnMut(Completion<'_>),
-}
-
-impl Sink<'_> {
-    fn tell(&mut self, completion: Completion<'_>) {
-        self.told += 1;
-        (self.sink)(completion);
-    }
 }
 
 /// How long a driver that is dropped waits for the kernel to let go.
