@@ -2,6 +2,7 @@
 //! which words they are refused (§3.4.2).
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::escape::unescape;
 use super::scan::{Malformed, Scanner, TextSpan};
@@ -18,7 +19,8 @@ const ELEMENT_DEPTH: u32 = 2;
 
 /// Reads one record, without its separator.
 pub(in super::super) fn read(record: &mut [u8]) -> Result<HubMessage<'_>, ProtocolError> {
-    let (fields, end) = Fields::scan(record)?;
+    let mut fields = Fields::default();
+    let end = members(record, |name, scanner| fields.member(name, scanner))?;
     fields.into_message(&mut record[..end])
 }
 
@@ -39,30 +41,19 @@ struct Fields {
     invocation_id: Option<TextSpan>,
     target: Option<TextSpan>,
     error: Option<TextSpan>,
-    arguments: Option<(usize, usize)>,
+    arguments: Option<Span>,
     argument_spans: Spans,
-    item: Option<(usize, usize)>,
-    result: Option<(usize, usize)>,
-    stream_ids: Option<(usize, usize)>,
+    item: Option<Span>,
+    result: Option<Span>,
+    stream_ids: Option<Span>,
     stream_id_count: usize,
     sequence_id: Option<i64>,
     allow_reconnect: bool,
 }
 
 impl Fields {
-    /// Scans the object at the beginning of `record`; returns its end too. What follows it is not
-    /// looked at.
-    fn scan(record: &[u8]) -> Result<(Self, usize), ProtocolError> {
-        if u32::try_from(record.len()).is_err() {
-            // Places of arguments are kept in 32 bits.
-            return Err(Malformed.into());
-        }
-        let mut fields = Self::default();
-        let end = members(record, |name, scanner| fields.member(name, scanner))?;
-        Ok((fields, end))
-    }
-
     /// Takes in one member of the object; the scanner stands before its value.
+    #[inline]
     fn member(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
         match name {
             b"type" => {
@@ -107,12 +98,10 @@ impl Fields {
         let start = scanner.position();
         self.argument_spans.clear();
         elements(scanner, |scanner| {
-            let (from, to) = scanner.value(ELEMENT_DEPTH)?;
-            self.argument_spans
-                .push(Span { start: (from - start) as u32, end: (to - start) as u32 });
+            self.argument_spans.push(scanner.value(ELEMENT_DEPTH)?);
             Ok(())
         })?;
-        self.arguments = Some((start, scanner.position()));
+        self.arguments = Some(Span::new(start, scanner.position()));
         Ok(())
     }
 
@@ -128,14 +117,15 @@ impl Fields {
             }
             let id = scanner.text()?;
             // Here and not when it is used, so that using it cannot fail.
-            text_of(&scanner.bytes()[id.start..id.end], id.escaped)?;
+            text_in(scanner.bytes(), id)?;
             self.stream_id_count += 1;
             Ok(())
         })?;
-        self.stream_ids = Some((start, scanner.position()));
+        self.stream_ids = Some(Span::new(start, scanner.position()));
         Ok(())
     }
 
+    #[inline]
     fn into_message(self, record: &mut [u8]) -> Result<HubMessage<'_>, ProtocolError> {
         let Some(message_type) = self.message_type else {
             return Err(missing("type"));
@@ -148,7 +138,7 @@ impl Fields {
             2 => {
                 self.require_id()?;
                 let item = self.item.ok_or_else(|| missing("item"))?;
-                let (parts, item) = Parts::around(record, item);
+                let (parts, item) = Parts::around(record, item)?;
                 let invocation_id = parts.text(self.require_id()?)?;
                 Ok(HubMessage::StreamItem { invocation_id, item })
             }
@@ -158,12 +148,12 @@ impl Fields {
                 self.call(record).map(HubMessage::StreamInvocation)
             }
             5 => {
-                let invocation_id = Parts::whole(record).text(self.require_id()?)?;
+                let invocation_id = Parts::whole(record)?.text(self.require_id()?)?;
                 Ok(HubMessage::CancelInvocation { invocation_id })
             }
             6 => Ok(HubMessage::Ping),
             7 => {
-                let parts = Parts::whole(record);
+                let parts = Parts::whole(record)?;
                 let error = self.error.map(|error| parts.text(error)).transpose()?;
                 Ok(HubMessage::Close { error, allow_reconnect: self.allow_reconnect })
             }
@@ -174,7 +164,9 @@ impl Fields {
     }
 
     fn require_id(&self) -> Result<TextSpan, ProtocolError> {
-        self.invocation_id.filter(|id| id.start < id.end).ok_or_else(|| missing("invocationId"))
+        self.invocation_id
+            .filter(|id| !id.inside.range().is_empty())
+            .ok_or_else(|| missing("invocationId"))
     }
 
     fn require_sequence_id(&self) -> Result<i64, ProtocolError> {
@@ -184,10 +176,10 @@ impl Fields {
     fn call(self, record: &mut [u8]) -> Result<Invocation<'_>, ProtocolError> {
         let arguments = self.arguments.ok_or_else(|| missing("arguments"))?;
         let target = self.target.ok_or_else(|| missing("target"))?;
-        let (parts, encoded) = Parts::around(record, arguments);
+        let (parts, encoded) = Parts::around(record, arguments)?;
         let stream_ids = match self.stream_ids {
-            Some((start, end)) if self.stream_id_count > 0 => {
-                StreamIds { encoded: parts.slice(start, end), count: self.stream_id_count }
+            Some(span) if self.stream_id_count > 0 => {
+                StreamIds { encoded: parts.slice(span)?.as_bytes(), count: self.stream_id_count }
             }
             _ => StreamIds::default(),
         };
@@ -200,6 +192,7 @@ impl Fields {
             arguments: Arguments::new(
                 HubProtocolKind::Json,
                 encoded.into_bytes(),
+                arguments.range().start,
                 self.argument_spans,
             ),
             stream_ids,
@@ -215,15 +208,15 @@ impl Fields {
                 ));
             }
             (Some(result), None) => {
-                let (parts, result) = Parts::around(record, result);
+                let (parts, result) = Parts::around(record, result)?;
                 (parts, Outcome::Result(result))
             }
             (None, Some(error)) => {
-                let parts = Parts::whole(record);
+                let parts = Parts::whole(record)?;
                 let error = parts.text(error)?;
                 (parts, Outcome::Error(error))
             }
-            (None, None) => (Parts::whole(record), Outcome::Nothing),
+            (None, None) => (Parts::whole(record)?, Outcome::Nothing),
         };
         Ok(HubMessage::Completion { invocation_id: parts.text(id)?, outcome })
     }
@@ -232,44 +225,57 @@ impl Fields {
 /// A record from which one value was taken out, so that this one may be written to while the
 /// texts around it are borrowed.
 struct Parts<'a> {
-    before: &'a [u8],
-    after: &'a [u8],
+    before: &'a str,
+    after: &'a str,
     /// Where `after` begins in the record.
     after_start: usize,
 }
 
 impl<'a> Parts<'a> {
-    fn whole(record: &'a mut [u8]) -> Self {
-        Self { after_start: record.len(), before: record, after: &[] }
+    fn whole(record: &'a mut [u8]) -> Result<Self, Malformed> {
+        Ok(Self { after_start: record.len(), before: characters(record)?, after: "" })
     }
 
-    fn around(record: &'a mut [u8], (start, end): (usize, usize)) -> (Self, Payload<'a>) {
+    fn around(record: &'a mut [u8], value: Span) -> Result<(Self, Payload<'a>), Malformed> {
+        let Range { start, end } = value.range();
         let (before, rest) = record.split_at_mut(start);
         let (value, after) = rest.split_at_mut(end - start);
+        let (before, after) = (characters(before)?, characters(after)?);
         let parts = Self { before, after, after_start: end };
-        (parts, Payload::new(HubProtocolKind::Json, value))
+        Ok((parts, Payload::new(HubProtocolKind::Json, value)))
     }
 
-    /// Bytes of the record that lie on one side of the value.
-    fn slice(&self, start: usize, end: usize) -> &'a [u8] {
-        if start < self.before.len() {
-            &self.before[start..end]
+    /// A part of the record that lies on one side of the value.
+    fn slice(&self, span: Span) -> Result<&'a str, Malformed> {
+        let Range { start, end } = span.range();
+        let slice = if start < self.before.len() {
+            self.before.get(start..end)
         } else {
-            &self.after[start - self.after_start..end - self.after_start]
-        }
+            self.after.get(start - self.after_start..end - self.after_start)
+        };
+        slice.ok_or(Malformed)
     }
 
-    fn text(&self, span: TextSpan) -> Result<Cow<'a, str>, ProtocolError> {
-        Ok(text_of(self.slice(span.start, span.end), span.escaped)?)
+    fn text(&self, text: TextSpan) -> Result<Cow<'a, str>, Malformed> {
+        plain_text(self.slice(text.inside)?, text.escaped)
     }
 }
 
-/// The text between two quotes.
-fn text_of(inside: &[u8], escaped: bool) -> Result<Cow<'_, str>, Malformed> {
+/// Bytes that were found to be UTF-8 before, unless they are ASCII; cheap where they are short.
+fn characters(bytes: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(bytes).map_err(|_| Malformed)
+}
+
+fn text_in(bytes: &[u8], text: TextSpan) -> Result<Cow<'_, str>, Malformed> {
+    plain_text(characters(&bytes[text.inside.range()])?, text.escaped)
+}
+
+/// The text that stands between two quotes.
+fn plain_text(inside: &str, escaped: bool) -> Result<Cow<'_, str>, Malformed> {
     if !escaped {
-        return std::str::from_utf8(inside).map(Cow::Borrowed).map_err(|_| Malformed);
+        return Ok(Cow::Borrowed(inside));
     }
-    let mut bytes = inside.to_vec();
+    let mut bytes = inside.as_bytes().to_vec();
     let length = unescape(&mut bytes).ok_or(Malformed)?;
     bytes.truncate(length);
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Malformed)
@@ -285,7 +291,7 @@ pub(in super::super) fn stream_ids(encoded: &[u8]) -> impl Iterator<Item = Cow<'
             scanner.next().ok()?;
         }
         let id = scanner.text().ok()?;
-        text_of(&encoded[id.start..id.end], id.escaped).ok()
+        text_in(encoded, id).ok()
     })
 }
 
@@ -312,7 +318,7 @@ pub(in super::super) fn read_handshake_request(
     };
     let protocol: TextSpan = protocol.ok_or_else(|| absent("protocol"))?;
     let version = version.ok_or_else(|| absent("version"))?;
-    let protocol = text_of(&record[protocol.start..protocol.end], protocol.escaped)?;
+    let protocol = text_in(record, protocol)?;
     Ok(Request { protocol, version })
 }
 
@@ -331,7 +337,7 @@ pub(in super::super) fn read_handshake_response(
     let Some(error) = error else {
         return Ok(Ok(()));
     };
-    Ok(Err(text_of(&record[error.start..error.end], error.escaped)?.into_owned()))
+    Ok(Err(text_in(record, error)?.into_owned()))
 }
 
 /// Hands each member of the object at the beginning of `record` to `take`, with its name plain;
@@ -340,6 +346,9 @@ fn members(
     record: &[u8],
     mut take: impl FnMut(&[u8], &mut Scanner<'_>) -> Result<(), ProtocolError>,
 ) -> Result<usize, ProtocolError> {
+    if u32::try_from(record.len()).is_err() {
+        return Err(Malformed.into());
+    }
     let mut scanner = Scanner::new(record);
     let first = scanner.peek()?;
     if first != b'{' {
@@ -358,12 +367,10 @@ fn members(
     if !scanner.passes(b'}')? {
         loop {
             let name = scanner.name()?;
-            let inside = &record[name.start..name.end];
             if name.escaped {
-                let name = text_of(inside, true)?;
-                take(name.as_bytes(), &mut scanner)?;
+                take(text_in(record, name)?.as_bytes(), &mut scanner)?;
             } else {
-                take(inside, &mut scanner)?;
+                take(&record[name.inside.range()], &mut scanner)?;
             }
             match scanner.next()? {
                 b',' => {}
@@ -373,7 +380,9 @@ fn members(
         }
     }
     let end = scanner.position();
-    simdutf8::basic::from_utf8(&record[..end]).map_err(|_| Malformed)?;
+    if !scanner.is_ascii() {
+        simdutf8::basic::from_utf8(&record[..end]).map_err(|_| Malformed)?;
+    }
     Ok(end)
 }
 
@@ -408,7 +417,7 @@ fn headers(scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
     loop {
         let name = scanner.name()?;
         if scanner.peek()? != b'"' {
-            let name = text_of(&scanner.bytes()[name.start..name.end], name.escaped)?;
+            let name = text_in(scanner.bytes(), name)?;
             let detail = format!("Expected header '{name}' to be of type String.");
             return Err(refuse(scanner, &detail));
         }

@@ -3,6 +3,8 @@
 //!
 //! It builds nothing and never recurses: open containers are bits of an integer.
 
+use crate::protocol::hub_protocol::arguments::Span;
+
 /// Levels of nesting, the record's object included (§3.4.2; 62 arrays inside an argument pass).
 pub(super) const DEPTH_MAX: u32 = 64;
 
@@ -13,8 +15,7 @@ pub(super) struct Malformed;
 /// The inside of a text, between its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TextSpan {
-    pub(super) start: usize,
-    pub(super) end: usize,
+    pub(super) inside: Span,
     /// Whether there is a backslash in it.
     pub(super) escaped: bool,
 }
@@ -24,11 +25,21 @@ pub(super) struct TextSpan {
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// All bytes of texts, or-ed together eight at a time.
+    seen: u64,
 }
 
 impl<'a> Scanner<'a> {
+    /// The bytes are shorter than 4 GiB: places in them are kept in 32 bits.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, seen: 0 }
+    }
+
+    /// Whether everything passed so far is ASCII. May be false without reason, never true.
+    ///
+    /// Other bytes can be in texts only, so it is enough to have looked there.
+    pub(super) fn is_ascii(&self) -> bool {
+        self.seen & HIGH == 0
     }
 
     pub(super) fn bytes(&self) -> &'a [u8] {
@@ -40,10 +51,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next byte that is no white space, which stays.
+    #[inline]
     pub(super) fn peek(&mut self) -> Result<u8, Malformed> {
         loop {
             match self.bytes.get(self.at) {
+                // Most records have no white space: one comparison says so.
+                Some(byte) if *byte > b' ' => return Ok(*byte),
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                // A control character. No value begins with one.
                 Some(byte) => return Ok(*byte),
                 None => return Err(Malformed),
             }
@@ -74,34 +89,60 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes a text; the next byte is its quote.
+    ///
+    /// Eight bytes at a time: for each the high bit of its byte says whether it is a quote, a
+    /// backslash or a control character. Bits above the lowest set one may be wrong (a borrow),
+    /// so only that one counts.
     pub(super) fn text(&mut self) -> Result<TextSpan, Malformed> {
         let start = self.at + 1;
         let mut at = start;
         let mut escaped = false;
         loop {
-            at += plain_length(&self.bytes[at..]);
+            let rest = self.bytes.get(at..).ok_or(Malformed)?;
+            if let Some(eight) = rest.first_chunk() {
+                let word = u64::from_le_bytes(*eight);
+                self.seen |= word;
+                let quote = word ^ (ONES * u64::from(b'"'));
+                let backslash = word ^ (ONES * u64::from(b'\\'));
+                let stops = (quote.wrapping_sub(ONES) & !quote
+                    | backslash.wrapping_sub(ONES) & !backslash
+                    | word.wrapping_sub(ONES * u64::from(b' ')) & !word)
+                    & HIGH;
+                if stops == 0 {
+                    at += 8;
+                    continue;
+                }
+                at += (stops.trailing_zeros() / 8) as usize;
+            }
             match self.bytes.get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
-                    return Ok(TextSpan { start, end: at, escaped });
+                    return Ok(TextSpan { inside: Span::new(start, at), escaped });
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    at += match self.bytes.get(at + 1) {
-                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-                        Some(b'u') => {
-                            let digits = self.bytes.get(at + 2..at + 6).ok_or(Malformed)?;
-                            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                                return Err(Malformed);
-                            }
-                            6
-                        }
-                        _ => return Err(Malformed),
-                    };
+                    at += self.escape_length(at)?;
                 }
-                // A control character, or the end.
+                // Only among the last seven bytes.
+                Some(byte) if *byte >= b' ' => {
+                    self.seen |= u64::from(*byte);
+                    at += 1;
+                }
                 _ => return Err(Malformed),
             }
+        }
+    }
+
+    /// The length of the escape at `at`.
+    #[cold]
+    fn escape_length(&self, at: usize) -> Result<usize, Malformed> {
+        match self.bytes.get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
+            Some(b'u') => {
+                let digits = self.bytes.get(at + 2..at + 6).ok_or(Malformed)?;
+                if digits.iter().all(u8::is_ascii_hexdigit) { Ok(6) } else { Err(Malformed) }
+            }
+            _ => Err(Malformed),
         }
     }
 
@@ -128,11 +169,11 @@ impl<'a> Scanner<'a> {
 
     /// The end of the digits at `at`, of which there is at least one.
     fn digits(&self, at: usize) -> Result<usize, Malformed> {
-        let digits = &self.bytes[at.min(self.bytes.len())..];
-        match digits.iter().take_while(|byte| byte.is_ascii_digit()).count() {
-            0 => Err(Malformed),
-            count => Ok(at + count),
+        let mut end = at;
+        while self.bytes.get(end).is_some_and(u8::is_ascii_digit) {
+            end += 1;
         }
+        if end > at { Ok(end) } else { Err(Malformed) }
     }
 
     /// Passes a value that is no container; `first` is its first byte, which is next.
@@ -156,12 +197,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes a value of any kind inside `outer_depth` containers, and returns where it lies.
-    pub(super) fn value(&mut self, outer_depth: u32) -> Result<(usize, usize), Malformed> {
+    pub(super) fn value(&mut self, outer_depth: u32) -> Result<Span, Malformed> {
         let first = self.peek()?;
         let start = self.at;
         if !matches!(first, b'{' | b'[') {
             self.scalar(first)?;
-            return Ok((start, self.at));
+            return Ok(Span::new(start, self.at));
         }
         let mut depth = outer_depth;
         // The kinds of the open containers, the innermost in the lowest bit; 1 is an object.
@@ -190,7 +231,7 @@ impl<'a> Scanner<'a> {
             }
             loop {
                 if depth == outer_depth {
-                    return Ok((start, self.at));
+                    return Ok(Span::new(start, self.at));
                 }
                 let is_object = objects & 1 == 1;
                 match self.next()? {
@@ -211,32 +252,10 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bytes come before the first quote, backslash or control character.
-///
-/// Eight bytes at a time: for each the high bit of its byte says whether it is one of them. Bits
-/// above the lowest set one may be wrong (a borrow), so only that one counts.
-fn plain_length(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let mut length = 0;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let word = u64::from_le_bytes(chunk.try_into().expect("a chunk has eight bytes"));
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        let stops = (quote.wrapping_sub(ONES) & !quote
-            | backslash.wrapping_sub(ONES) & !backslash
-            | word.wrapping_sub(ONES * u64::from(b' ')) & !word)
-            & HIGH;
-        if stops != 0 {
-            return length + (stops.trailing_zeros() / 8) as usize;
-        }
-        length += 8;
-    }
-    let rest = chunks.remainder();
-    let is_stop = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
-    length + rest.iter().position(is_stop).unwrap_or(rest.len())
-}
+/// A one in each byte.
+const ONES: u64 = u64::MAX / 255;
+/// The high bit of each byte.
+const HIGH: u64 = ONES << 7;
 
 #[cfg(test)]
 mod tests {
@@ -371,17 +390,51 @@ mod tests {
         }
     }
 
+    /// The length of the text that `bytes` begin with, without its quotes.
+    fn text_length(bytes: &[u8]) -> Result<usize, Malformed> {
+        let mut scanner = Scanner::new(bytes);
+        scanner.text().map(|text| text.inside.range().len())
+    }
+
     #[test]
     fn a_stop_is_found_at_every_place_of_a_word() {
-        for stop in (0..=0xFF_u8).filter(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\')) {
-            for length in 0..40 {
-                let mut bytes = vec![b'a'; 40];
-                bytes[length] = stop;
-                assert_eq!(plain_length(&bytes), length, "{stop:#x}");
+        for length in 0..40 {
+            for behind in 0..40 {
+                let mut bytes = vec![b'a'; 1 + length + 1 + behind];
+                bytes[0] = b'"';
+                bytes[1 + length] = b'"';
+                assert_eq!(text_length(&bytes), Ok(length));
+                for control in 0..b' ' {
+                    bytes[1 + length] = control;
+                    assert_eq!(text_length(&bytes), Err(Malformed), "{control:#x}");
+                }
+                bytes.splice(1 + length..2 + length, *b"\\\"\"");
+                assert_eq!(text_length(&bytes), Ok(length + 2));
             }
         }
-        let plain: Vec<u8> = (b' '..=0xFF).filter(|byte| !b"\"\\".contains(byte)).collect();
-        assert_eq!(plain_length(&plain), plain.len());
+        let mut plain: Vec<u8> = (b' '..=0xFF).filter(|byte| !b"\"\\".contains(byte)).collect();
+        let length = plain.len();
+        plain.insert(0, b'"');
+        assert_eq!(text_length(&plain), Err(Malformed));
+        plain.push(b'"');
+        assert_eq!(text_length(&plain), Ok(length));
+    }
+
+    #[test]
+    fn a_byte_that_is_no_ascii_is_noticed_at_every_place() {
+        for length in 0..40 {
+            for place in 0..length {
+                let mut bytes = vec![b'a'; length + 2];
+                (bytes[0], bytes[length + 1]) = (b'"', b'"');
+                let mut scanner = Scanner::new(&bytes);
+                scanner.text().expect("a text");
+                assert!(scanner.is_ascii());
+                bytes[1 + place] = 0x80;
+                let mut scanner = Scanner::new(&bytes);
+                scanner.text().expect("a text");
+                assert!(!scanner.is_ascii());
+            }
+        }
     }
 
     fn json_text() -> impl Strategy<Value = String> {
