@@ -510,7 +510,7 @@ fn messages_are_written_as_the_original_writes_them() {
         ),
         (
             written(|out| {
-                ok(JSON.write_invocation(out, None, "x", &(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)))
+                ok(JSON.write_invocation(out, None, "x", &(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)));
             }),
             r#"{"type":1,"target":"x","arguments":[0,1,2,3,4,5,6,7,8,9]}"#,
         ),

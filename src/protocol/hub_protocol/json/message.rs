@@ -4,16 +4,16 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::escape::unescape;
+use super::members::{
+    MEMBER_DEPTH, Refused, characters, elements, expect_number, expect_text, expected, integer,
+    members, missing, not_an_integer, plain_text, refuse, refused, text_in,
+};
 use super::scan::{Malformed, Scanner, TextSpan};
 use crate::protocol::hub_protocol::arguments::{Span, Spans};
-use crate::protocol::hub_protocol::handshake::Request;
 use crate::protocol::hub_protocol::{
     Arguments, HubMessage, HubProtocolKind, Invocation, Outcome, Payload, ProtocolError, StreamIds,
 };
 
-/// Nesting of a member of the record's object.
-const MEMBER_DEPTH: u32 = 1;
 /// Nesting of an element of a member that is an array.
 const ELEMENT_DEPTH: u32 = 2;
 
@@ -21,17 +21,7 @@ const ELEMENT_DEPTH: u32 = 2;
 pub(in super::super) fn read(record: &mut [u8]) -> Result<HubMessage<'_>, ProtocolError> {
     let mut fields = Fields::default();
     let end = members(record, |name, scanner| fields.member(name, scanner))?;
-    fields.into_message(&mut record[..end])
-}
-
-impl From<Malformed> for ProtocolError {
-    fn from(_: Malformed) -> Self {
-        Self::invalid_data("Error reading JSON.")
-    }
-}
-
-fn missing(name: &str) -> ProtocolError {
-    ProtocolError::invalid_data(format!("Missing required property '{name}'."))
+    Ok(fields.into_message(&mut record[..end])?)
 }
 
 /// What a record says, as places in it. A repeated property overwrites the earlier one.
@@ -54,7 +44,7 @@ struct Fields {
 impl Fields {
     /// Takes in one member of the object; the scanner stands before its value.
     #[inline]
-    fn member(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
+    fn member(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Refused> {
         match name {
             b"type" => {
                 let number = expect_number(scanner, "type")?;
@@ -91,7 +81,7 @@ impl Fields {
         Ok(())
     }
 
-    fn arguments(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
+    fn arguments(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Refused> {
         if scanner.peek()? != b'[' {
             return Err(expected(scanner, "arguments", "Array"));
         }
@@ -105,7 +95,7 @@ impl Fields {
         Ok(())
     }
 
-    fn stream_ids(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
+    fn stream_ids(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Refused> {
         if scanner.peek()? != b'[' {
             return Err(expected(scanner, "streamIds", "Array"));
         }
@@ -126,7 +116,7 @@ impl Fields {
     }
 
     #[inline]
-    fn into_message(self, record: &mut [u8]) -> Result<HubMessage<'_>, ProtocolError> {
+    fn into_message(self, record: &mut [u8]) -> Result<HubMessage<'_>, Refused> {
         let Some(message_type) = self.message_type else {
             return Err(missing("type"));
         };
@@ -163,17 +153,21 @@ impl Fields {
         }
     }
 
-    fn require_id(&self) -> Result<TextSpan, ProtocolError> {
-        self.invocation_id
-            .filter(|id| !id.inside.range().is_empty())
-            .ok_or_else(|| missing("invocationId"))
+    /// The id; an empty one is none (COR-082).
+    fn id(&self) -> Option<TextSpan> {
+        self.invocation_id.filter(|id| !id.inside.range().is_empty())
     }
 
-    fn require_sequence_id(&self) -> Result<i64, ProtocolError> {
+    fn require_id(&self) -> Result<TextSpan, Refused> {
+        self.id().ok_or_else(|| missing("invocationId"))
+    }
+
+    fn require_sequence_id(&self) -> Result<i64, Refused> {
         self.sequence_id.ok_or_else(|| missing("sequenceId"))
     }
 
-    fn call(self, record: &mut [u8]) -> Result<Invocation<'_>, ProtocolError> {
+    #[inline]
+    fn call(self, record: &mut [u8]) -> Result<Invocation<'_>, Refused> {
         let arguments = self.arguments.ok_or_else(|| missing("arguments"))?;
         let target = self.target.ok_or_else(|| missing("target"))?;
         let (parts, encoded) = Parts::around(record, arguments)?;
@@ -184,9 +178,9 @@ impl Fields {
             _ => StreamIds::default(),
         };
         Ok(Invocation {
-            invocation_id: match self.require_id() {
-                Ok(id) => Some(parts.text(id)?),
-                Err(_) => None,
+            invocation_id: match self.id() {
+                Some(id) => Some(parts.text(id)?),
+                None => None,
             },
             target: parts.text(target)?,
             arguments: Arguments::new(
@@ -199,13 +193,12 @@ impl Fields {
         })
     }
 
-    fn completion(self, record: &mut [u8]) -> Result<HubMessage<'_>, ProtocolError> {
+    #[inline]
+    fn completion(self, record: &mut [u8]) -> Result<HubMessage<'_>, Refused> {
         let id = self.require_id()?;
         let (parts, outcome) = match (self.result, self.error) {
             (Some(_), Some(_)) => {
-                return Err(ProtocolError::invalid_data(
-                    "The 'error' and 'result' properties are mutually exclusive.",
-                ));
+                return Err(refused("The 'error' and 'result' properties are mutually exclusive."));
             }
             (Some(result), None) => {
                 let (parts, result) = Parts::around(record, result)?;
@@ -261,26 +254,6 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Bytes that were found to be UTF-8 before, unless they are ASCII; cheap where they are short.
-fn characters(bytes: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(bytes).map_err(|_| Malformed)
-}
-
-fn text_in(bytes: &[u8], text: TextSpan) -> Result<Cow<'_, str>, Malformed> {
-    plain_text(characters(&bytes[text.inside.range()])?, text.escaped)
-}
-
-/// The text that stands between two quotes.
-fn plain_text(inside: &str, escaped: bool) -> Result<Cow<'_, str>, Malformed> {
-    if !escaped {
-        return Ok(Cow::Borrowed(inside));
-    }
-    let mut bytes = inside.as_bytes().to_vec();
-    let length = unescape(&mut bytes).ok_or(Malformed)?;
-    bytes.truncate(length);
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Malformed)
-}
-
 /// The ids in an array of texts that was scanned before.
 pub(in super::super) fn stream_ids(encoded: &[u8]) -> impl Iterator<Item = Cow<'_, str>> {
     let mut scanner = Scanner::new(encoded);
@@ -295,118 +268,8 @@ pub(in super::super) fn stream_ids(encoded: &[u8]) -> impl Iterator<Item = Cow<'
     })
 }
 
-/// Reads the request of a handshake.
-pub(in super::super) fn read_handshake_request(
-    record: &[u8],
-) -> Result<Request<'_>, ProtocolError> {
-    let (mut protocol, mut version) = (None, None);
-    members(record, |name, scanner| {
-        match name {
-            b"protocol" => protocol = Some(expect_text(scanner, "protocol")?),
-            b"version" => {
-                let number = expect_number(scanner, "version")?;
-                version = Some(integer(number).ok_or_else(|| not_an_integer("version", 32))?);
-            }
-            _ => drop(scanner.value(MEMBER_DEPTH)?),
-        }
-        Ok(())
-    })?;
-    let absent = |name| {
-        let content = String::from_utf8_lossy(record);
-        let ProtocolError { detail, .. } = missing(name);
-        ProtocolError::invalid_data(format!("{detail} Message content: {content}"))
-    };
-    let protocol: TextSpan = protocol.ok_or_else(|| absent("protocol"))?;
-    let version = version.ok_or_else(|| absent("version"))?;
-    let protocol = text_in(record, protocol)?;
-    Ok(Request { protocol, version })
-}
-
-/// Reads the answer to a handshake.
-pub(in super::super) fn read_handshake_response(
-    record: &[u8],
-) -> Result<Result<(), String>, ProtocolError> {
-    let mut error = None;
-    members(record, |name, scanner| {
-        match name {
-            b"error" => error = Some(expect_text(scanner, "error")?),
-            _ => drop(scanner.value(MEMBER_DEPTH)?),
-        }
-        Ok(())
-    })?;
-    let Some(error) = error else {
-        return Ok(Ok(()));
-    };
-    Ok(Err(text_in(record, error)?.into_owned()))
-}
-
-/// Hands each member of the object at the beginning of `record` to `take`, with its name plain;
-/// returns the end of the object. The object is valid UTF-8.
-fn members(
-    record: &[u8],
-    mut take: impl FnMut(&[u8], &mut Scanner<'_>) -> Result<(), ProtocolError>,
-) -> Result<usize, ProtocolError> {
-    if u32::try_from(record.len()).is_err() {
-        return Err(Malformed.into());
-    }
-    let mut scanner = Scanner::new(record);
-    let first = scanner.peek()?;
-    if first != b'{' {
-        let token = match first {
-            b'[' => "Array",
-            b'"' => "String",
-            b't' => "True",
-            b'f' => "False",
-            b'n' => "Null",
-            _ => "Number",
-        };
-        let detail = format!("Unexpected JSON Token Type '{token}'. Expected a JSON Object.");
-        return Err(refuse(&mut scanner, &detail));
-    }
-    scanner.next()?;
-    if !scanner.passes(b'}')? {
-        loop {
-            let name = scanner.name()?;
-            if name.escaped {
-                take(text_in(record, name)?.as_bytes(), &mut scanner)?;
-            } else {
-                take(&record[name.inside.range()], &mut scanner)?;
-            }
-            match scanner.next()? {
-                b',' => {}
-                b'}' => break,
-                _ => return Err(Malformed.into()),
-            }
-        }
-    }
-    let end = scanner.position();
-    if !scanner.is_ascii() {
-        simdutf8::basic::from_utf8(&record[..end]).map_err(|_| Malformed)?;
-    }
-    Ok(end)
-}
-
-/// Passes an array and hands over the scanner before each of its elements.
-fn elements(
-    scanner: &mut Scanner<'_>,
-    mut take: impl FnMut(&mut Scanner<'_>) -> Result<(), ProtocolError>,
-) -> Result<(), ProtocolError> {
-    scanner.next()?;
-    if scanner.passes(b']')? {
-        return Ok(());
-    }
-    loop {
-        take(scanner)?;
-        match scanner.next()? {
-            b',' => {}
-            b']' => return Ok(()),
-            _ => return Err(Malformed.into()),
-        }
-    }
-}
-
 /// Headers have no meaning, but must be texts (§3.12).
-fn headers(scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
+fn headers(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
     if scanner.peek()? != b'{' {
         return Err(expected(scanner, "headers", "StartObject"));
     }
@@ -427,41 +290,5 @@ fn headers(scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
             b'}' => return Ok(()),
             _ => return Err(Malformed.into()),
         }
-    }
-}
-
-fn expect_text(scanner: &mut Scanner<'_>, name: &str) -> Result<TextSpan, ProtocolError> {
-    if scanner.peek()? != b'"' {
-        return Err(expected(scanner, name, "String"));
-    }
-    Ok(scanner.text()?)
-}
-
-fn expect_number<'a>(scanner: &mut Scanner<'a>, name: &str) -> Result<&'a [u8], ProtocolError> {
-    if !matches!(scanner.peek()?, b'-' | b'0'..=b'9') {
-        return Err(expected(scanner, name, "Number"));
-    }
-    Ok(scanner.number()?)
-}
-
-/// A number written as an integer of this size; `1.0` and `1e2` are none.
-fn integer<N: std::str::FromStr>(number: &[u8]) -> Option<N> {
-    std::str::from_utf8(number).ok()?.parse().ok()
-}
-
-fn not_an_integer(name: &str, bits: u32) -> ProtocolError {
-    ProtocolError::invalid_data(format!("Expected '{name}' to be an integer of {bits} bits."))
-}
-
-fn expected(scanner: &mut Scanner<'_>, name: &str, kind: &str) -> ProtocolError {
-    refuse(scanner, &format!("Expected '{name}' to be of type {kind}."))
-}
-
-/// The error for a value of a wrong kind; one that is not even JSON is refused as such.
-fn refuse(scanner: &mut Scanner<'_>, detail: &str) -> ProtocolError {
-    match scanner.peek() {
-        Ok(b'{' | b'[') => ProtocolError::invalid_data(detail),
-        Ok(first) if scanner.scalar(first).is_ok() => ProtocolError::invalid_data(detail),
-        _ => Malformed.into(),
     }
 }
