@@ -437,6 +437,26 @@ fn a_method_may_have_more_arguments_than_are_kept_inline() {
     });
 }
 
+/// Nothing is copied that has no escapes.
+#[test]
+fn texts_are_borrowed_from_the_record() {
+    let mut record =
+        br#"{"type":1,"invocationId":"7","target":"x","arguments":["text","a\nb"],"streamIds":["1"]}"#
+            .to_vec();
+    let place = record.as_ptr_range();
+    let Ok(HubMessage::Invocation(mut call)) = JSON.read(&mut record) else {
+        panic!("an invocation");
+    };
+    assert!(matches!(call.invocation_id, Some(Cow::Borrowed("7"))));
+    assert!(matches!(call.target, Cow::Borrowed("x")));
+    assert!(call.stream_ids.iter().all(|id| matches!(id, Cow::Borrowed("1"))));
+    for expected in ["text", "a\nb"] {
+        let text = call.arguments.take::<Text<'_>>().expect("a text");
+        assert_eq!(text, expected);
+        assert!(place.contains(&text.as_str().as_ptr()));
+    }
+}
+
 /// `invoke-arguments-detailed`.
 #[test]
 fn arguments_that_do_not_fit() {

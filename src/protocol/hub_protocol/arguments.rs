@@ -10,10 +10,16 @@ use super::{HubProtocolKind, WriteError};
 
 /// The arguments of a received call, to be taken in order.
 ///
-/// ```ignore
-/// arguments.expect_count(2)?;
-/// let room = arguments.take::<Text>()?;
-/// let count = arguments.take::<u32>()?;
+/// ```
+/// use tickhub::protocol::hub_protocol::{HubMessage, HubProtocolKind, Text};
+///
+/// let mut record = br#"{"type":1,"target":"say","arguments":["lobby",3]}"#.to_vec();
+/// let message = HubProtocolKind::Json.read(&mut record).expect("a message");
+/// let HubMessage::Invocation(mut call) = message else { panic!("a call") };
+/// call.arguments.expect_count(2).expect("two arguments");
+/// let room = call.arguments.take::<Text>().expect("a text");
+/// let times = call.arguments.take::<u32>().expect("a number");
+/// assert_eq!((room.as_str(), times), ("lobby", 3));
 /// ```
 #[derive(Debug)]
 pub struct Arguments<'a> {

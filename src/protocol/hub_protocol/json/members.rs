@@ -2,6 +2,7 @@
 //! (§3.4.2).
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use super::escape::unescape;
 use super::scan::{Malformed, Scanner, TextSpan};
@@ -121,8 +122,12 @@ pub(super) fn expect_number<'a>(
 }
 
 /// A number written as an integer of this size; `1.0` and `1e2` are none.
-pub(super) fn integer<N: std::str::FromStr>(number: &[u8]) -> Option<N> {
-    std::str::from_utf8(number).ok()?.parse().ok()
+pub(super) fn integer<N: FromStr + From<u8>>(number: &[u8]) -> Option<N> {
+    match number {
+        // As all types of messages are.
+        [digit @ b'0'..=b'9'] => Some(N::from(digit - b'0')),
+        _ => std::str::from_utf8(number).ok()?.parse().ok(),
+    }
 }
 
 pub(super) fn not_an_integer(name: &str, bits: u32) -> Refused {
@@ -142,21 +147,16 @@ pub(super) fn refuse(scanner: &mut Scanner<'_>, detail: &str) -> Refused {
     }
 }
 
-/// Bytes that were found to be UTF-8 before, unless they are ASCII; cheap where they are short.
-pub(super) fn characters(bytes: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(bytes).map_err(|_| Malformed)
-}
-
 pub(super) fn text_in(bytes: &[u8], text: TextSpan) -> Result<Cow<'_, str>, Malformed> {
-    plain_text(characters(&bytes[text.inside.range()])?, text.escaped)
+    plain_text(&bytes[text.inside.range()], text.escaped)
 }
 
 /// The text that stands between two quotes.
-pub(super) fn plain_text(inside: &str, escaped: bool) -> Result<Cow<'_, str>, Malformed> {
+pub(super) fn plain_text(inside: &[u8], escaped: bool) -> Result<Cow<'_, str>, Malformed> {
     if !escaped {
-        return Ok(Cow::Borrowed(inside));
+        return std::str::from_utf8(inside).map(Cow::Borrowed).map_err(|_| Malformed);
     }
-    let mut bytes = inside.as_bytes().to_vec();
+    let mut bytes = inside.to_vec();
     let length = unescape(&mut bytes).ok_or(Malformed)?;
     bytes.truncate(length);
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Malformed)

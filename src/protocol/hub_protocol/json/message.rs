@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::members::{
-    MEMBER_DEPTH, Refused, characters, elements, expect_number, expect_text, expected, integer,
-    members, missing, not_an_integer, plain_text, refuse, refused, text_in,
+    MEMBER_DEPTH, Refused, elements, expect_number, expect_text, expected, integer, members,
+    missing, not_an_integer, plain_text, refuse, refused, text_in,
 };
 use super::scan::{Malformed, Scanner, TextSpan};
 use crate::protocol::hub_protocol::arguments::{Span, Spans};
@@ -128,7 +128,7 @@ impl Fields {
             2 => {
                 self.require_id()?;
                 let item = self.item.ok_or_else(|| missing("item"))?;
-                let (parts, item) = Parts::around(record, item)?;
+                let (parts, item) = Parts::around(record, item);
                 let invocation_id = parts.text(self.require_id()?)?;
                 Ok(HubMessage::StreamItem { invocation_id, item })
             }
@@ -138,12 +138,12 @@ impl Fields {
                 self.call(record).map(HubMessage::StreamInvocation)
             }
             5 => {
-                let invocation_id = Parts::whole(record)?.text(self.require_id()?)?;
+                let invocation_id = Parts::whole(record).text(self.require_id()?)?;
                 Ok(HubMessage::CancelInvocation { invocation_id })
             }
             6 => Ok(HubMessage::Ping),
             7 => {
-                let parts = Parts::whole(record)?;
+                let parts = Parts::whole(record);
                 let error = self.error.map(|error| parts.text(error)).transpose()?;
                 Ok(HubMessage::Close { error, allow_reconnect: self.allow_reconnect })
             }
@@ -170,10 +170,10 @@ impl Fields {
     fn call(self, record: &mut [u8]) -> Result<Invocation<'_>, Refused> {
         let arguments = self.arguments.ok_or_else(|| missing("arguments"))?;
         let target = self.target.ok_or_else(|| missing("target"))?;
-        let (parts, encoded) = Parts::around(record, arguments)?;
+        let (parts, encoded) = Parts::around(record, arguments);
         let stream_ids = match self.stream_ids {
             Some(span) if self.stream_id_count > 0 => {
-                StreamIds { encoded: parts.slice(span)?.as_bytes(), count: self.stream_id_count }
+                StreamIds { encoded: parts.slice(span), count: self.stream_id_count }
             }
             _ => StreamIds::default(),
         };
@@ -201,15 +201,15 @@ impl Fields {
                 return Err(refused("The 'error' and 'result' properties are mutually exclusive."));
             }
             (Some(result), None) => {
-                let (parts, result) = Parts::around(record, result)?;
+                let (parts, result) = Parts::around(record, result);
                 (parts, Outcome::Result(result))
             }
             (None, Some(error)) => {
-                let parts = Parts::whole(record)?;
+                let parts = Parts::whole(record);
                 let error = parts.text(error)?;
                 (parts, Outcome::Error(error))
             }
-            (None, None) => (Parts::whole(record)?, Outcome::Nothing),
+            (None, None) => (Parts::whole(record), Outcome::Nothing),
         };
         Ok(HubMessage::Completion { invocation_id: parts.text(id)?, outcome })
     }
@@ -218,39 +218,39 @@ impl Fields {
 /// A record from which one value was taken out, so that this one may be written to while the
 /// texts around it are borrowed.
 struct Parts<'a> {
-    before: &'a str,
-    after: &'a str,
+    before: &'a [u8],
+    after: &'a [u8],
     /// Where `after` begins in the record.
     after_start: usize,
 }
 
 impl<'a> Parts<'a> {
-    fn whole(record: &'a mut [u8]) -> Result<Self, Malformed> {
-        Ok(Self { after_start: record.len(), before: characters(record)?, after: "" })
+    fn whole(record: &'a mut [u8]) -> Self {
+        Self { after_start: record.len(), before: record, after: &[] }
     }
 
-    fn around(record: &'a mut [u8], value: Span) -> Result<(Self, Payload<'a>), Malformed> {
+    fn around(record: &'a mut [u8], value: Span) -> (Self, Payload<'a>) {
         let Range { start, end } = value.range();
         let (before, rest) = record.split_at_mut(start);
         let (value, after) = rest.split_at_mut(end - start);
-        let (before, after) = (characters(before)?, characters(after)?);
         let parts = Self { before, after, after_start: end };
-        Ok((parts, Payload::new(HubProtocolKind::Json, value)))
+        (parts, Payload::new(HubProtocolKind::Json, value))
     }
 
     /// A part of the record that lies on one side of the value.
-    fn slice(&self, span: Span) -> Result<&'a str, Malformed> {
+    fn slice(&self, span: Span) -> &'a [u8] {
         let Range { start, end } = span.range();
-        let slice = if start < self.before.len() {
-            self.before.get(start..end)
+        if start < self.before.len() {
+            &self.before[start..end]
         } else {
-            self.after.get(start - self.after_start..end - self.after_start)
-        };
-        slice.ok_or(Malformed)
+            &self.after[start - self.after_start..end - self.after_start]
+        }
     }
 
+    /// A text of the record. It was found to be UTF-8 before; that is asked again, of these few
+    /// bytes, because a safe `str` costs that.
     fn text(&self, text: TextSpan) -> Result<Cow<'a, str>, Malformed> {
-        plain_text(self.slice(text.inside)?, text.escaped)
+        plain_text(self.slice(text.inside), text.escaped)
     }
 }
 
