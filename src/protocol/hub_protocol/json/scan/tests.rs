@@ -218,7 +218,7 @@ proptest! {
     #[test]
     fn the_verdict_is_that_of_serde_json(
         text in json_text(),
-        mutations in prop::collection::vec((any::<prop::sample::Index>(), 0..3, any::<prop::sample::Index>()), 1..4),
+        mutations in prop::collection::vec((any::<prop::sample::Index>(), 0..4, any::<prop::sample::Index>()), 1..4),
     ) {
         let mut bytes = text.into_bytes();
         for (place, kind, byte) in mutations {
@@ -228,6 +228,15 @@ proptest! {
                 0 => bytes.insert(at, byte),
                 1 if at < bytes.len() => bytes[at] = byte,
                 2 if at < bytes.len() => drop(bytes.remove(at)),
+                // One of the bytes that hold the value together, for another.
+                3 => {
+                    let structural = |byte: &u8| b"{}[]:,\"\\".contains(byte);
+                    let places: Vec<usize> =
+                        (0..bytes.len()).filter(|at| structural(&bytes[*at])).collect();
+                    if !places.is_empty() {
+                        bytes[*place.get(&places)] = byte;
+                    }
+                }
                 _ => {}
             }
         }
