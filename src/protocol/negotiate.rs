@@ -1,4 +1,4 @@
-//! The negotiate document of ASP.NET Core SignalR (§1.2): which version, which transports.
+//! The negotiate document of ASP.NET Core (§1.2): which version, which transports.
 //!
 //! It does not make ids or connections; it is told them.
 
@@ -15,11 +15,11 @@ pub struct Transports(u8);
 impl Transports {
     /// No transport at all.
     pub const NONE: Self = Self(0);
-    /// WebSockets.
+    /// The transport `WebSockets`.
     pub const WEB_SOCKETS: Self = Self(1);
-    /// Server-sent events.
+    /// The transport `ServerSentEvents`.
     pub const SERVER_SENT_EVENTS: Self = Self(2);
-    /// Long polling.
+    /// The transport `LongPolling`.
     pub const LONG_POLLING: Self = Self(4);
     /// All of them.
     pub const ALL: Self = Self(7);

@@ -1,5 +1,7 @@
 //! The arguments of a call: taken one by one on the way in, written in a row on the way out.
 
+use std::ops::Range;
+
 use serde::Serialize;
 use smallvec::SmallVec;
 
@@ -8,38 +10,60 @@ use super::{HubProtocolKind, WriteError};
 
 /// The arguments of a received call, to be taken in order.
 ///
-/// ```ignore
-/// arguments.expect_count(2)?;
-/// let room = arguments.take::<Text>()?;
-/// let count = arguments.take::<u32>()?;
+/// ```
+/// use tickhub::protocol::hub_protocol::{HubMessage, HubProtocolKind, Text};
+///
+/// let mut record = br#"{"type":1,"target":"say","arguments":["lobby",3]}"#.to_vec();
+/// let message = HubProtocolKind::Json.read(&mut record).expect("a message");
+/// let HubMessage::Invocation(mut call) = message else { panic!("a call") };
+/// call.arguments.expect_count(2).expect("two arguments");
+/// let room = call.arguments.take::<Text>().expect("a text");
+/// let times = call.arguments.take::<u32>().expect("a number");
+/// assert_eq!((room.as_str(), times), ("lobby", 3));
 /// ```
 #[derive(Debug)]
 pub struct Arguments<'a> {
     protocol: HubProtocolKind,
-    /// What was not taken yet; begins at `offset` of the encoded arguments.
+    /// What was not taken yet; begins at `offset` of the record.
     rest: &'a mut [u8],
     offset: usize,
     taken: usize,
     spans: Spans,
 }
 
-/// Where each argument lies in the encoded arguments. Inline for as many as a method may have,
+/// Where each argument lies in the record. Inline for as many as a method may have,
 /// so that a call allocates nothing.
 pub(super) type Spans = SmallVec<[Span; ARGUMENTS_INLINE]>;
 
 /// Arguments whose places are kept without allocation.
 const ARGUMENTS_INLINE: usize = 8;
 
-/// Start and end of one argument. A record is never as long as 4 GiB.
+/// Where something lies in a record, which is shorter than 4 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) end: u32,
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    pub(super) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(protocol: HubProtocolKind, encoded: &'a mut [u8], spans: Spans) -> Self {
-        Self { protocol, rest: encoded, offset: 0, taken: 0, spans }
+    /// The arguments at `spans` of a record, of which `encoded` begins at `offset`.
+    pub(super) fn new(
+        protocol: HubProtocolKind,
+        encoded: &'a mut [u8],
+        offset: usize,
+        spans: Spans,
+    ) -> Self {
+        Self { protocol, rest: encoded, offset, taken: 0, spans }
     }
 
     /// How many the caller sent, whatever was taken meanwhile.
@@ -60,7 +84,7 @@ impl<'a> Arguments<'a> {
     /// Takes the next argument as it was sent; `None` after the last.
     pub fn take_payload(&mut self) -> Option<Payload<'a>> {
         let span = *self.spans.get(self.taken)?;
-        let (start, end) = (span.start as usize, span.end as usize);
+        let Range { start, end } = span.range();
         let rest = std::mem::take(&mut self.rest);
         let (head, tail) = rest.split_at_mut(end - self.offset);
         let value = &mut head[start - self.offset..];

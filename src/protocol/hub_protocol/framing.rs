@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(records(&[&longer], limit), (vec![], Err(error.clone())));
         // Without a separator: exactly as many bytes wait, one more is too many.
         for cut in [0, 1, 100, RECEIVE_BYTES_MAX - 1, RECEIVE_BYTES_MAX] {
-            let endless = [b'x'; RECEIVE_BYTES_MAX];
+            let endless = vec![b'x'; RECEIVE_BYTES_MAX];
             let pieces = [&endless[..cut], &endless[cut..]];
             assert_eq!(
                 records(&pieces, limit).1.map_err(|error| error.detail),

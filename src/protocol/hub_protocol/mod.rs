@@ -1,4 +1,4 @@
-//! The hub protocol of ASP.NET Core SignalR: nine kinds of messages and how they are written.
+//! The hub protocol of ASP.NET Core: nine kinds of messages and how they are written.
 //!
 //! A [`RecordBuffer`] cuts what arrives into records, [`HubProtocolKind::read`] turns one record
 //! into a [`HubMessage`] that borrows from it, and the `write_*` functions of

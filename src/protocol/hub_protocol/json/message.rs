@@ -2,34 +2,26 @@
 //! which words they are refused (§3.4.2).
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::escape::unescape;
+use super::members::{
+    MEMBER_DEPTH, Refused, elements, expect_number, expect_text, expected, integer, members,
+    missing, not_an_integer, plain_text, refuse, refused, text_in,
+};
 use super::scan::{Malformed, Scanner, TextSpan};
 use crate::protocol::hub_protocol::arguments::{Span, Spans};
-use crate::protocol::hub_protocol::handshake::Request;
 use crate::protocol::hub_protocol::{
     Arguments, HubMessage, HubProtocolKind, Invocation, Outcome, Payload, ProtocolError, StreamIds,
 };
 
-/// Nesting of a member of the record's object.
-const MEMBER_DEPTH: u32 = 1;
 /// Nesting of an element of a member that is an array.
 const ELEMENT_DEPTH: u32 = 2;
 
 /// Reads one record, without its separator.
 pub(in super::super) fn read(record: &mut [u8]) -> Result<HubMessage<'_>, ProtocolError> {
-    let (fields, end) = Fields::scan(record)?;
-    fields.into_message(&mut record[..end])
-}
-
-impl From<Malformed> for ProtocolError {
-    fn from(_: Malformed) -> Self {
-        Self::invalid_data("Error reading JSON.")
-    }
-}
-
-fn missing(name: &str) -> ProtocolError {
-    ProtocolError::invalid_data(format!("Missing required property '{name}'."))
+    let mut fields = Fields::default();
+    let end = members(record, |name, scanner| fields.member(name, scanner))?;
+    Ok(fields.into_message(&mut record[..end])?)
 }
 
 /// What a record says, as places in it. A repeated property overwrites the earlier one.
@@ -39,31 +31,20 @@ struct Fields {
     invocation_id: Option<TextSpan>,
     target: Option<TextSpan>,
     error: Option<TextSpan>,
-    arguments: Option<(usize, usize)>,
+    arguments: Option<Span>,
     argument_spans: Spans,
-    item: Option<(usize, usize)>,
-    result: Option<(usize, usize)>,
-    stream_ids: Option<(usize, usize)>,
+    item: Option<Span>,
+    result: Option<Span>,
+    stream_ids: Option<Span>,
     stream_id_count: usize,
     sequence_id: Option<i64>,
     allow_reconnect: bool,
 }
 
 impl Fields {
-    /// Scans the object at the beginning of `record`; returns its end too. What follows it is not
-    /// looked at.
-    fn scan(record: &[u8]) -> Result<(Self, usize), ProtocolError> {
-        if u32::try_from(record.len()).is_err() {
-            // Places of arguments are kept in 32 bits.
-            return Err(Malformed.into());
-        }
-        let mut fields = Self::default();
-        let end = members(record, |name, scanner| fields.member(name, scanner))?;
-        Ok((fields, end))
-    }
-
     /// Takes in one member of the object; the scanner stands before its value.
-    fn member(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
+    #[inline]
+    fn member(&mut self, name: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Refused> {
         match name {
             b"type" => {
                 let number = expect_number(scanner, "type")?;
@@ -100,23 +81,21 @@ impl Fields {
         Ok(())
     }
 
-    fn arguments(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
+    fn arguments(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Refused> {
         if scanner.peek()? != b'[' {
             return Err(expected(scanner, "arguments", "Array"));
         }
         let start = scanner.position();
         self.argument_spans.clear();
         elements(scanner, |scanner| {
-            let (from, to) = scanner.value(ELEMENT_DEPTH)?;
-            self.argument_spans
-                .push(Span { start: (from - start) as u32, end: (to - start) as u32 });
+            self.argument_spans.push(scanner.value(ELEMENT_DEPTH)?);
             Ok(())
         })?;
-        self.arguments = Some((start, scanner.position()));
+        self.arguments = Some(Span::new(start, scanner.position()));
         Ok(())
     }
 
-    fn stream_ids(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
+    fn stream_ids(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Refused> {
         if scanner.peek()? != b'[' {
             return Err(expected(scanner, "streamIds", "Array"));
         }
@@ -128,15 +107,16 @@ impl Fields {
             }
             let id = scanner.text()?;
             // Here and not when it is used, so that using it cannot fail.
-            text_of(&scanner.bytes()[id.start..id.end], id.escaped)?;
+            text_in(scanner.bytes(), id)?;
             self.stream_id_count += 1;
             Ok(())
         })?;
-        self.stream_ids = Some((start, scanner.position()));
+        self.stream_ids = Some(Span::new(start, scanner.position()));
         Ok(())
     }
 
-    fn into_message(self, record: &mut [u8]) -> Result<HubMessage<'_>, ProtocolError> {
+    #[inline]
+    fn into_message(self, record: &mut [u8]) -> Result<HubMessage<'_>, Refused> {
         let Some(message_type) = self.message_type else {
             return Err(missing("type"));
         };
@@ -173,46 +153,52 @@ impl Fields {
         }
     }
 
-    fn require_id(&self) -> Result<TextSpan, ProtocolError> {
-        self.invocation_id.filter(|id| id.start < id.end).ok_or_else(|| missing("invocationId"))
+    /// The id; an empty one is none (COR-082).
+    fn id(&self) -> Option<TextSpan> {
+        self.invocation_id.filter(|id| !id.inside.range().is_empty())
     }
 
-    fn require_sequence_id(&self) -> Result<i64, ProtocolError> {
+    fn require_id(&self) -> Result<TextSpan, Refused> {
+        self.id().ok_or_else(|| missing("invocationId"))
+    }
+
+    fn require_sequence_id(&self) -> Result<i64, Refused> {
         self.sequence_id.ok_or_else(|| missing("sequenceId"))
     }
 
-    fn call(self, record: &mut [u8]) -> Result<Invocation<'_>, ProtocolError> {
+    #[inline]
+    fn call(self, record: &mut [u8]) -> Result<Invocation<'_>, Refused> {
         let arguments = self.arguments.ok_or_else(|| missing("arguments"))?;
         let target = self.target.ok_or_else(|| missing("target"))?;
         let (parts, encoded) = Parts::around(record, arguments);
         let stream_ids = match self.stream_ids {
-            Some((start, end)) if self.stream_id_count > 0 => {
-                StreamIds { encoded: parts.slice(start, end), count: self.stream_id_count }
+            Some(span) if self.stream_id_count > 0 => {
+                StreamIds { encoded: parts.slice(span), count: self.stream_id_count }
             }
             _ => StreamIds::default(),
         };
         Ok(Invocation {
-            invocation_id: match self.require_id() {
-                Ok(id) => Some(parts.text(id)?),
-                Err(_) => None,
+            invocation_id: match self.id() {
+                Some(id) => Some(parts.text(id)?),
+                None => None,
             },
             target: parts.text(target)?,
             arguments: Arguments::new(
                 HubProtocolKind::Json,
                 encoded.into_bytes(),
+                arguments.range().start,
                 self.argument_spans,
             ),
             stream_ids,
         })
     }
 
-    fn completion(self, record: &mut [u8]) -> Result<HubMessage<'_>, ProtocolError> {
+    #[inline]
+    fn completion(self, record: &mut [u8]) -> Result<HubMessage<'_>, Refused> {
         let id = self.require_id()?;
         let (parts, outcome) = match (self.result, self.error) {
             (Some(_), Some(_)) => {
-                return Err(ProtocolError::invalid_data(
-                    "The 'error' and 'result' properties are mutually exclusive.",
-                ));
+                return Err(refused("The 'error' and 'result' properties are mutually exclusive."));
             }
             (Some(result), None) => {
                 let (parts, result) = Parts::around(record, result);
@@ -243,15 +229,17 @@ impl<'a> Parts<'a> {
         Self { after_start: record.len(), before: record, after: &[] }
     }
 
-    fn around(record: &'a mut [u8], (start, end): (usize, usize)) -> (Self, Payload<'a>) {
+    fn around(record: &'a mut [u8], value: Span) -> (Self, Payload<'a>) {
+        let Range { start, end } = value.range();
         let (before, rest) = record.split_at_mut(start);
         let (value, after) = rest.split_at_mut(end - start);
         let parts = Self { before, after, after_start: end };
         (parts, Payload::new(HubProtocolKind::Json, value))
     }
 
-    /// Bytes of the record that lie on one side of the value.
-    fn slice(&self, start: usize, end: usize) -> &'a [u8] {
+    /// A part of the record that lies on one side of the value.
+    fn slice(&self, span: Span) -> &'a [u8] {
+        let Range { start, end } = span.range();
         if start < self.before.len() {
             &self.before[start..end]
         } else {
@@ -259,20 +247,11 @@ impl<'a> Parts<'a> {
         }
     }
 
-    fn text(&self, span: TextSpan) -> Result<Cow<'a, str>, ProtocolError> {
-        Ok(text_of(self.slice(span.start, span.end), span.escaped)?)
+    /// A text of the record. It was found to be UTF-8 before; that is asked again, of these few
+    /// bytes, because a safe `str` costs that.
+    fn text(&self, text: TextSpan) -> Result<Cow<'a, str>, Malformed> {
+        plain_text(self.slice(text.inside), text.escaped)
     }
-}
-
-/// The text between two quotes.
-fn text_of(inside: &[u8], escaped: bool) -> Result<Cow<'_, str>, Malformed> {
-    if !escaped {
-        return std::str::from_utf8(inside).map(Cow::Borrowed).map_err(|_| Malformed);
-    }
-    let mut bytes = inside.to_vec();
-    let length = unescape(&mut bytes).ok_or(Malformed)?;
-    bytes.truncate(length);
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Malformed)
 }
 
 /// The ids in an array of texts that was scanned before.
@@ -285,119 +264,12 @@ pub(in super::super) fn stream_ids(encoded: &[u8]) -> impl Iterator<Item = Cow<'
             scanner.next().ok()?;
         }
         let id = scanner.text().ok()?;
-        text_of(&encoded[id.start..id.end], id.escaped).ok()
+        text_in(encoded, id).ok()
     })
 }
 
-/// Reads the request of a handshake.
-pub(in super::super) fn read_handshake_request(
-    record: &[u8],
-) -> Result<Request<'_>, ProtocolError> {
-    let (mut protocol, mut version) = (None, None);
-    members(record, |name, scanner| {
-        match name {
-            b"protocol" => protocol = Some(expect_text(scanner, "protocol")?),
-            b"version" => {
-                let number = expect_number(scanner, "version")?;
-                version = Some(integer(number).ok_or_else(|| not_an_integer("version", 32))?);
-            }
-            _ => drop(scanner.value(MEMBER_DEPTH)?),
-        }
-        Ok(())
-    })?;
-    let absent = |name| {
-        let content = String::from_utf8_lossy(record);
-        let ProtocolError { detail, .. } = missing(name);
-        ProtocolError::invalid_data(format!("{detail} Message content: {content}"))
-    };
-    let protocol: TextSpan = protocol.ok_or_else(|| absent("protocol"))?;
-    let version = version.ok_or_else(|| absent("version"))?;
-    let protocol = text_of(&record[protocol.start..protocol.end], protocol.escaped)?;
-    Ok(Request { protocol, version })
-}
-
-/// Reads the answer to a handshake.
-pub(in super::super) fn read_handshake_response(
-    record: &[u8],
-) -> Result<Result<(), String>, ProtocolError> {
-    let mut error = None;
-    members(record, |name, scanner| {
-        match name {
-            b"error" => error = Some(expect_text(scanner, "error")?),
-            _ => drop(scanner.value(MEMBER_DEPTH)?),
-        }
-        Ok(())
-    })?;
-    let Some(error) = error else {
-        return Ok(Ok(()));
-    };
-    Ok(Err(text_of(&record[error.start..error.end], error.escaped)?.into_owned()))
-}
-
-/// Hands each member of the object at the beginning of `record` to `take`, with its name plain;
-/// returns the end of the object. The object is valid UTF-8.
-fn members(
-    record: &[u8],
-    mut take: impl FnMut(&[u8], &mut Scanner<'_>) -> Result<(), ProtocolError>,
-) -> Result<usize, ProtocolError> {
-    let mut scanner = Scanner::new(record);
-    let first = scanner.peek()?;
-    if first != b'{' {
-        let token = match first {
-            b'[' => "Array",
-            b'"' => "String",
-            b't' => "True",
-            b'f' => "False",
-            b'n' => "Null",
-            _ => "Number",
-        };
-        let detail = format!("Unexpected JSON Token Type '{token}'. Expected a JSON Object.");
-        return Err(refuse(&mut scanner, &detail));
-    }
-    scanner.next()?;
-    if !scanner.passes(b'}')? {
-        loop {
-            let name = scanner.name()?;
-            let inside = &record[name.start..name.end];
-            if name.escaped {
-                let name = text_of(inside, true)?;
-                take(name.as_bytes(), &mut scanner)?;
-            } else {
-                take(inside, &mut scanner)?;
-            }
-            match scanner.next()? {
-                b',' => {}
-                b'}' => break,
-                _ => return Err(Malformed.into()),
-            }
-        }
-    }
-    let end = scanner.position();
-    simdutf8::basic::from_utf8(&record[..end]).map_err(|_| Malformed)?;
-    Ok(end)
-}
-
-/// Passes an array and hands over the scanner before each of its elements.
-fn elements(
-    scanner: &mut Scanner<'_>,
-    mut take: impl FnMut(&mut Scanner<'_>) -> Result<(), ProtocolError>,
-) -> Result<(), ProtocolError> {
-    scanner.next()?;
-    if scanner.passes(b']')? {
-        return Ok(());
-    }
-    loop {
-        take(scanner)?;
-        match scanner.next()? {
-            b',' => {}
-            b']' => return Ok(()),
-            _ => return Err(Malformed.into()),
-        }
-    }
-}
-
 /// Headers have no meaning, but must be texts (§3.12).
-fn headers(scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
+fn headers(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
     if scanner.peek()? != b'{' {
         return Err(expected(scanner, "headers", "StartObject"));
     }
@@ -408,7 +280,7 @@ fn headers(scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
     loop {
         let name = scanner.name()?;
         if scanner.peek()? != b'"' {
-            let name = text_of(&scanner.bytes()[name.start..name.end], name.escaped)?;
+            let name = text_in(scanner.bytes(), name)?;
             let detail = format!("Expected header '{name}' to be of type String.");
             return Err(refuse(scanner, &detail));
         }
@@ -418,41 +290,5 @@ fn headers(scanner: &mut Scanner<'_>) -> Result<(), ProtocolError> {
             b'}' => return Ok(()),
             _ => return Err(Malformed.into()),
         }
-    }
-}
-
-fn expect_text(scanner: &mut Scanner<'_>, name: &str) -> Result<TextSpan, ProtocolError> {
-    if scanner.peek()? != b'"' {
-        return Err(expected(scanner, name, "String"));
-    }
-    Ok(scanner.text()?)
-}
-
-fn expect_number<'a>(scanner: &mut Scanner<'a>, name: &str) -> Result<&'a [u8], ProtocolError> {
-    if !matches!(scanner.peek()?, b'-' | b'0'..=b'9') {
-        return Err(expected(scanner, name, "Number"));
-    }
-    Ok(scanner.number()?)
-}
-
-/// A number written as an integer of this size; `1.0` and `1e2` are none.
-fn integer<N: std::str::FromStr>(number: &[u8]) -> Option<N> {
-    std::str::from_utf8(number).ok()?.parse().ok()
-}
-
-fn not_an_integer(name: &str, bits: u32) -> ProtocolError {
-    ProtocolError::invalid_data(format!("Expected '{name}' to be an integer of {bits} bits."))
-}
-
-fn expected(scanner: &mut Scanner<'_>, name: &str, kind: &str) -> ProtocolError {
-    refuse(scanner, &format!("Expected '{name}' to be of type {kind}."))
-}
-
-/// The error for a value of a wrong kind; one that is not even JSON is refused as such.
-fn refuse(scanner: &mut Scanner<'_>, detail: &str) -> ProtocolError {
-    match scanner.peek() {
-        Ok(b'{' | b'[') => ProtocolError::invalid_data(detail),
-        Ok(first) if scanner.scalar(first).is_ok() => ProtocolError::invalid_data(detail),
-        _ => Malformed.into(),
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! It builds nothing and never recurses: open containers are bits of an integer.
 
+use crate::protocol::hub_protocol::arguments::Span;
+
 /// Levels of nesting, the record's object included (§3.4.2; 62 arrays inside an argument pass).
 pub(super) const DEPTH_MAX: u32 = 64;
 
@@ -13,8 +15,7 @@ pub(super) struct Malformed;
 /// The inside of a text, between its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TextSpan {
-    pub(super) start: usize,
-    pub(super) end: usize,
+    pub(super) inside: Span,
     /// Whether there is a backslash in it.
     pub(super) escaped: bool,
 }
@@ -24,11 +25,21 @@ pub(super) struct TextSpan {
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// All bytes of texts, or-ed together eight at a time.
+    seen: u64,
 }
 
 impl<'a> Scanner<'a> {
+    /// The bytes are shorter than 4 GiB: places in them are kept in 32 bits.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, seen: 0 }
+    }
+
+    /// Whether everything passed so far is ASCII. May be false without reason, never true.
+    ///
+    /// Other bytes can be in texts only, so it is enough to have looked there.
+    pub(super) fn is_ascii(&self) -> bool {
+        self.seen & HIGH == 0
     }
 
     pub(super) fn bytes(&self) -> &'a [u8] {
@@ -40,10 +51,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next byte that is no white space, which stays.
+    #[inline]
     pub(super) fn peek(&mut self) -> Result<u8, Malformed> {
         loop {
             match self.bytes.get(self.at) {
+                // Most records have no white space: one comparison says so.
+                Some(byte) if *byte > b' ' => return Ok(*byte),
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                // A control character. No value begins with one.
                 Some(byte) => return Ok(*byte),
                 None => return Err(Malformed),
             }
@@ -74,34 +89,60 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes a text; the next byte is its quote.
+    ///
+    /// Eight bytes at a time: for each the high bit of its byte says whether it is a quote, a
+    /// backslash or a control character. Bits above the lowest set one may be wrong (a borrow),
+    /// so only that one counts.
     pub(super) fn text(&mut self) -> Result<TextSpan, Malformed> {
         let start = self.at + 1;
         let mut at = start;
         let mut escaped = false;
         loop {
-            at += plain_length(&self.bytes[at..]);
+            let rest = self.bytes.get(at..).ok_or(Malformed)?;
+            if let Some(eight) = rest.first_chunk() {
+                let word = u64::from_le_bytes(*eight);
+                self.seen |= word;
+                let quote = word ^ (ONES * u64::from(b'"'));
+                let backslash = word ^ (ONES * u64::from(b'\\'));
+                let stops = (quote.wrapping_sub(ONES) & !quote
+                    | backslash.wrapping_sub(ONES) & !backslash
+                    | word.wrapping_sub(ONES * u64::from(b' ')) & !word)
+                    & HIGH;
+                if stops == 0 {
+                    at += 8;
+                    continue;
+                }
+                at += (stops.trailing_zeros() / 8) as usize;
+            }
             match self.bytes.get(at) {
                 Some(b'"') => {
                     self.at = at + 1;
-                    return Ok(TextSpan { start, end: at, escaped });
+                    return Ok(TextSpan { inside: Span::new(start, at), escaped });
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    at += match self.bytes.get(at + 1) {
-                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
-                        Some(b'u') => {
-                            let digits = self.bytes.get(at + 2..at + 6).ok_or(Malformed)?;
-                            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                                return Err(Malformed);
-                            }
-                            6
-                        }
-                        _ => return Err(Malformed),
-                    };
+                    at += self.escape_length(at)?;
                 }
-                // A control character, or the end.
+                // Only among the last seven bytes.
+                Some(byte) if *byte >= b' ' => {
+                    self.seen |= u64::from(*byte);
+                    at += 1;
+                }
                 _ => return Err(Malformed),
             }
+        }
+    }
+
+    /// The length of the escape at `at`.
+    #[cold]
+    fn escape_length(&self, at: usize) -> Result<usize, Malformed> {
+        match self.bytes.get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
+            Some(b'u') => {
+                let digits = self.bytes.get(at + 2..at + 6).ok_or(Malformed)?;
+                if digits.iter().all(u8::is_ascii_hexdigit) { Ok(6) } else { Err(Malformed) }
+            }
+            _ => Err(Malformed),
         }
     }
 
@@ -128,11 +169,11 @@ impl<'a> Scanner<'a> {
 
     /// The end of the digits at `at`, of which there is at least one.
     fn digits(&self, at: usize) -> Result<usize, Malformed> {
-        let digits = &self.bytes[at.min(self.bytes.len())..];
-        match digits.iter().take_while(|byte| byte.is_ascii_digit()).count() {
-            0 => Err(Malformed),
-            count => Ok(at + count),
+        let mut end = at;
+        while self.bytes.get(end).is_some_and(u8::is_ascii_digit) {
+            end += 1;
         }
+        if end > at { Ok(end) } else { Err(Malformed) }
     }
 
     /// Passes a value that is no container; `first` is its first byte, which is next.
@@ -156,12 +197,12 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes a value of any kind inside `outer_depth` containers, and returns where it lies.
-    pub(super) fn value(&mut self, outer_depth: u32) -> Result<(usize, usize), Malformed> {
+    pub(super) fn value(&mut self, outer_depth: u32) -> Result<Span, Malformed> {
         let first = self.peek()?;
         let start = self.at;
         if !matches!(first, b'{' | b'[') {
             self.scalar(first)?;
-            return Ok((start, self.at));
+            return Ok(Span::new(start, self.at));
         }
         let mut depth = outer_depth;
         // The kinds of the open containers, the innermost in the lowest bit; 1 is an object.
@@ -190,7 +231,7 @@ impl<'a> Scanner<'a> {
             }
             loop {
                 if depth == outer_depth {
-                    return Ok((start, self.at));
+                    return Ok(Span::new(start, self.at));
                 }
                 let is_object = objects & 1 == 1;
                 match self.next()? {
@@ -211,246 +252,10 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bytes come before the first quote, backslash or control character.
-///
-/// Eight bytes at a time: for each the high bit of its byte says whether it is one of them. Bits
-/// above the lowest set one may be wrong (a borrow), so only that one counts.
-fn plain_length(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let mut length = 0;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let word = u64::from_le_bytes(chunk.try_into().expect("a chunk has eight bytes"));
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        let stops = (quote.wrapping_sub(ONES) & !quote
-            | backslash.wrapping_sub(ONES) & !backslash
-            | word.wrapping_sub(ONES * u64::from(b' ')) & !word)
-            & HIGH;
-        if stops != 0 {
-            return length + (stops.trailing_zeros() / 8) as usize;
-        }
-        length += 8;
-    }
-    let rest = chunks.remainder();
-    let is_stop = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
-    length + rest.iter().position(is_stop).unwrap_or(rest.len())
-}
+/// A one in each byte.
+const ONES: u64 = u64::MAX / 255;
+/// The high bit of each byte.
+const HIGH: u64 = ONES << 7;
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::value::RawValue;
-
-    use super::*;
-
-    /// Whether all of `bytes` is one JSON value to us.
-    fn accepts(bytes: &[u8]) -> bool {
-        let mut scanner = Scanner::new(bytes);
-        let passed = scanner.value(0).is_ok();
-        passed && scanner.peek().is_err() && simdutf8::basic::from_utf8(bytes).is_ok()
-    }
-
-    /// Whether it is one to `serde_json`, which for a raw value looks at the syntax alone.
-    fn serde_accepts(bytes: &[u8]) -> bool {
-        serde_json::from_slice::<&RawValue>(bytes).is_ok()
-    }
-
-    /// Levels of nesting, texts left out. Only for values that are accepted.
-    fn depth(bytes: &[u8]) -> u32 {
-        let (mut depth, mut deepest) = (0_u32, 0);
-        let mut scanner = Scanner::new(bytes);
-        while let Ok(byte) = scanner.peek() {
-            match byte {
-                b'"' => {
-                    let _ = scanner.text();
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            deepest = deepest.max(depth);
-            let _ = scanner.next();
-        }
-        deepest
-    }
-
-    #[test]
-    fn strict_json_passes_and_nothing_else() {
-        let right = [
-            "0",
-            "-0",
-            "-0.0",
-            "1e5",
-            "1E-05",
-            "10.01e+7",
-            "true",
-            "false",
-            "null",
-            "\"\"",
-            "\"\\u001e\\/\\b\"",
-            "[]",
-            "{}",
-            " [ 1 , [ ] , { } ] ",
-            "{\"a\":{\"b\":[1,{\"c\":0}]}}",
-            "\"\u{7f}\u{2028}\"",
-            "\"\\ud800\"",
-        ];
-        for text in right {
-            assert!(accepts(text.as_bytes()), "{text}");
-            assert!(serde_accepts(text.as_bytes()), "{text}");
-        }
-        let wrong = [
-            "",
-            " ",
-            "01",
-            "-",
-            "+1",
-            "1.",
-            ".5",
-            "1e",
-            "1e+",
-            "0x1",
-            "NaN",
-            "Infinity",
-            "tru",
-            "True",
-            "nul",
-            "'a'",
-            "\"",
-            "\"\\\"",
-            "\"\\x\"",
-            "\"\\u12\"",
-            "\"\\u12g4\"",
-            "\"\n\"",
-            "\"\u{1e}\"",
-            "[",
-            "[1",
-            "[1,",
-            "[1,]",
-            "[,1]",
-            "[1 2]",
-            "[1}",
-            "{",
-            "{]",
-            "{\"a\"",
-            "{\"a\":",
-            "{\"a\":1",
-            "{\"a\":1,",
-            "{\"a\":1,}",
-            "{,}",
-            "{\"a\" 1}",
-            "{a:1}",
-            "{1:1}",
-            "{\"a\":1]",
-            "[1]]",
-            "{}}",
-            "1/*c*/",
-            "//c\n1",
-            "\u{feff}1",
-            "\u{a0}1",
-        ];
-        for text in wrong {
-            assert!(!accepts(text.as_bytes()), "{text}");
-            assert!(!serde_accepts(text.as_bytes()), "{text}");
-        }
-    }
-
-    #[test]
-    fn sixty_four_levels_pass_and_one_more_does_not() {
-        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
-            let nested = |levels| {
-                let inner = if open == "[" { "" } else { "1" };
-                format!("{}{inner}{}", open.repeat(levels), close.repeat(levels))
-            };
-            assert!(accepts(nested(64).as_bytes()));
-            assert!(!accepts(nested(65).as_bytes()));
-            assert!(!accepts(nested(100_000).as_bytes()), "and no stack is used up");
-        }
-    }
-
-    #[test]
-    fn a_stop_is_found_at_every_place_of_a_word() {
-        for stop in (0..=0xFF_u8).filter(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\')) {
-            for length in 0..40 {
-                let mut bytes = vec![b'a'; 40];
-                bytes[length] = stop;
-                assert_eq!(plain_length(&bytes), length, "{stop:#x}");
-            }
-        }
-        let plain: Vec<u8> = (b' '..=0xFF).filter(|byte| !b"\"\\".contains(byte)).collect();
-        assert_eq!(plain_length(&plain), plain.len());
-    }
-
-    fn json_text() -> impl Strategy<Value = String> {
-        let space = "[ \n\r\t]{0,2}";
-        let leaf = prop_oneof![
-            Just("true".to_owned()),
-            Just("null".to_owned()),
-            "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,4})?([eE][+-]?[0-9]{1,2})?",
-            "\"([ -!#-\\[\\]-~é世😀]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-fA-F]{4}){0,12}\"",
-        ];
-        leaf.prop_recursive(8, 64, 6, move |inner| {
-            let element = (space, inner, space).prop_map(|(a, value, b)| a + &value + &b);
-            let name = (space, "\"[a-z\\\\n]{0,3}\"", space)
-                .prop_map(|(a, name, b)| a + &name.replace('\\', "\\n") + &b);
-            prop_oneof![
-                prop::collection::vec(element.clone(), 0..6)
-                    .prop_map(|elements| format!("[{}]", elements.join(","))),
-                prop::collection::vec((name, element), 0..6).prop_map(|members| {
-                    let members: Vec<_> =
-                        members.iter().map(|(name, value)| format!("{name}:{value}")).collect();
-                    format!("{{{}}}", members.join(","))
-                }),
-            ]
-        })
-    }
-
-    /// Bytes that break JSON in interesting ways.
-    const BREAKING: &[u8] = b"\"\\{}[]:,0-.eEu/+tfn \n\x1e\x00\x7f\x80\xc3\xed\xff";
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-
-        #[test]
-        fn what_is_json_passes(text in json_text()) {
-            prop_assert!(serde_accepts(text.as_bytes()), "the generator makes JSON");
-            prop_assert_eq!(accepts(text.as_bytes()), depth(text.as_bytes()) <= DEPTH_MAX);
-        }
-
-        /// Intended difference: the depth. `serde_json` has no limit for raw values.
-        #[test]
-        fn the_verdict_is_that_of_serde_json(
-            text in json_text(),
-            mutations in prop::collection::vec((any::<prop::sample::Index>(), 0..3, any::<prop::sample::Index>()), 1..4),
-        ) {
-            let mut bytes = text.into_bytes();
-            for (place, kind, byte) in mutations {
-                let byte = BREAKING[byte.index(BREAKING.len())];
-                let at = place.index(bytes.len() + 1);
-                match kind {
-                    0 => bytes.insert(at, byte),
-                    1 if at < bytes.len() => bytes[at] = byte,
-                    2 if at < bytes.len() => drop(bytes.remove(at)),
-                    _ => {}
-                }
-            }
-            let expected = serde_accepts(&bytes) && depth(&bytes) <= DEPTH_MAX;
-            prop_assert_eq!(accepts(&bytes), expected, "{}", String::from_utf8_lossy(&bytes));
-        }
-
-        #[test]
-        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
-            prop_assert_eq!(accepts(&bytes), serde_accepts(&bytes));
-        }
-
-        #[test]
-        fn bytes_like_json_never_panic(
-            bytes in prop::collection::vec(prop::sample::select(BREAKING), 0..40)
-        ) {
-            prop_assert_eq!(accepts(&bytes), serde_accepts(&bytes));
-        }
-    }
-}
+mod tests;
