@@ -10,12 +10,9 @@ export async function pages({ check, open, screenshot }) {
     await screenshot(page, "index");
     await page.getByRole("link", { name: /Chat/ }).click();
     await page.getByRole("button", { name: "Join" }).waitFor();
-    // Going on earlier would break off requests, which the watch takes for failures.
-    await page.waitForLoadState();
     await page.goBack();
     await page.getByRole("link", { name: /Echo console/ }).click();
     await page.getByRole("button", { name: "Connect", exact: true }).waitFor();
-    await page.waitForLoadState();
     page.watch.assertQuiet();
     await page.context().close();
   });
