@@ -10,7 +10,9 @@ export class Watch {
     });
     page.on("pageerror", (error) => this.#note(`uncaught: ${error.message}`));
     page.on("requestfailed", (request) => {
-      this.#note(`failed: ${request.method()} ${request.url()} ${request.failure()?.errorText}`);
+      const reason = request.failure()?.errorText;
+      // Leaving a page breaks off what it was still loading; a server at fault shows as another error.
+      if (reason !== "net::ERR_ABORTED") this.#note(`failed: ${request.method()} ${request.url()} ${reason}`);
     });
     page.on("response", (response) => {
       if (response.status() >= 400) this.#note(`status ${response.status()}: ${response.url()}`);
