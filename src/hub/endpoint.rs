@@ -460,7 +460,7 @@ mod tests {
 
     #[test]
     fn ticks_do_not_drift_and_do_not_pile_up() {
-        let at = |ms| Moment::from_nanos(ms * 1_000_000);
+        let at = |ms: u64| Moment::from_nanos(ms * 1_000_000);
         let period = Duration::from_millis(16);
         assert_eq!(next_tick(at(16), period, at(17)), at(32));
         assert_eq!(next_tick(at(16), period, at(32)), at(48));

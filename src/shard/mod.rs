@@ -6,6 +6,8 @@
 
 mod alarms;
 mod attach;
+#[cfg(feature = "sim")]
+mod check;
 mod drain;
 mod flush;
 mod http;
@@ -185,6 +187,7 @@ impl Engine {
     }
 
     /// Whether nothing is left of anybody: for the simulator.
+    #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {
         self.sockets.is_empty() && self.registry.is_quiet()
     }
