@@ -3,6 +3,11 @@
 //! `SEEDS=n` plays more or fewer seeds than 200, `FIRST=n` begins elsewhere, `SEED=n` replays one
 //! and prints what happened.
 
+#[path = "world/hall.rs"]
+mod hall;
+#[path = "world/regressions.rs"]
+mod regressions;
+
 use std::env;
 
 use tickhub::sim;

@@ -260,7 +260,12 @@ impl Engine {
             }
             SocketStage::WebSocket(websocket) => {
                 let connection = websocket.connection;
+                // The socket may be read again, or a pong has waited for this batch.
+                let has_more = socket.paused || websocket.pong.is_some();
                 self.registry.on_sent(connection);
+                if has_more {
+                    self.registry.mark(connection);
+                }
             }
             SocketStage::Lingering(_) | SocketStage::Closing => {}
         }
