@@ -167,6 +167,7 @@ impl Play {
         self.gather("everybody has joined the last room")?;
         let now = self.world.now();
         self.players.iter_mut().for_each(|player| player.say_last(now));
+        self.listeners.iter_mut().for_each(Listener::ask_last);
         self.gather("everybody has had the last word")?;
         self.players.iter().try_for_each(Player::check_present)?;
         self.listeners.iter().try_for_each(Listener::check_present)?;

@@ -199,6 +199,16 @@ impl Outbox {
         self.in_flight_since
     }
 
+    /// Bytes that wait behind the oldest frame, and whether the sum is right: for the simulator.
+    #[cfg(feature = "sim")]
+    pub(crate) fn check(&self) -> Result<usize, String> {
+        let sum: usize = self.frames.iter().map(|frame| frame.bytes.len()).sum();
+        if sum != self.bytes {
+            return Err(format!("{} bytes are counted, {sum} wait", self.bytes));
+        }
+        Ok(sum - self.frames.front().map_or(0, |frame| frame.bytes.len()))
+    }
+
     fn room_for(&self, bytes: usize, limits: &OutboxLimits) -> Result<(), Overflow> {
         if self.bytes > 0 && self.bytes + bytes > limits.hard_bytes {
             return Err(Overflow);
