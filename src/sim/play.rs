@@ -12,7 +12,7 @@ use super::topic::SimTopic;
 use super::trace::Trace;
 use super::world::World;
 use crate::base::{Moment, Rng};
-use crate::hub::HubOptions;
+use crate::hub::{Counters, HubOptions};
 use crate::io::sim::{Dials, OneIn};
 use crate::raw::RawOptions;
 use crate::transport::{ConnectionOptions, OutboxLimits};
@@ -30,6 +30,8 @@ pub struct Report {
     pub connections: usize,
     /// Messages that were said in rooms.
     pub messages: u64,
+    /// What the shards counted, together.
+    pub counters: Counters,
     /// The log, if it was kept.
     pub log: Vec<String>,
 }
@@ -77,6 +79,7 @@ pub fn run(seed: u64, keep_log: bool) -> Result<Report, Failure> {
                 time: play.world.now().since(Moment::START),
                 connections: books.visits.len(),
                 messages: books.rooms.values().map(|room| room.said).sum(),
+                counters: play.world.counters_of_all(),
                 log,
             })
         }
@@ -171,7 +174,7 @@ impl Play {
         self.gather("everybody has had the last word")?;
         self.players.iter().try_for_each(Player::check_present)?;
         self.listeners.iter().try_for_each(Listener::check_present)?;
-        self.leave()?;
+        if self.rng.one_in(3) { self.go_down()? } else { self.leave()? }
         self.players.iter().try_for_each(Player::check_past)?;
         self.listeners.iter().try_for_each(Listener::check_past)?;
         self.books.borrow().check_visits()
@@ -179,8 +182,8 @@ impl Play {
 
     /// One step: somebody does something, chosen by the seed.
     fn step(&mut self) -> Result<(), String> {
-        match self.rng.below(100) {
-            0..=44 => {
+        match self.rng.below(200) {
+            0..=79 => {
                 let shard = self.rng.below(self.world.shards() as u64) as usize;
                 let turn = self.world.turn(shard)?;
                 self.note(format_args!(
@@ -188,7 +191,7 @@ impl Play {
                     turn.completions, turn.operations
                 ));
             }
-            45..=79 => {
+            80..=159 => {
                 let index = self.rng.below(self.players.len() as u64) as usize;
                 let player = &mut self.players[index];
                 player.pump(&self.world, &mut self.trace, false)?;
@@ -196,7 +199,7 @@ impl Play {
                     player.act(self.world.now(), &mut self.trace);
                 }
             }
-            80..=84 if !self.listeners.is_empty() => {
+            160..=174 if !self.listeners.is_empty() => {
                 let index = self.rng.below(self.listeners.len() as u64) as usize;
                 let listener = &mut self.listeners[index];
                 listener.pump(&self.world, &mut self.trace, false)?;
@@ -204,7 +207,7 @@ impl Play {
                     listener.act(self.world.now());
                 }
             }
-            85..=89 if !self.liars.is_empty() => {
+            175..=189 if !self.liars.is_empty() => {
                 let index = self.rng.below(self.liars.len() as u64) as usize;
                 self.liars[index].act(&self.world, &mut self.trace);
             }
@@ -254,6 +257,24 @@ impl Play {
         self.until("the server has forgotten everybody", |play| {
             play.players.iter().all(Player::is_idle)
                 && play.listeners.iter().all(Listener::is_idle)
+                && play.world.is_quiet()
+                && play.world.net().wires() == 0
+        })
+    }
+
+    /// The server goes down; nobody comes back.
+    fn go_down(&mut self) -> Result<(), String> {
+        self.note(format_args!("the server drains"));
+        self.world.drain(Duration::from_secs(30));
+        let now = self.world.now();
+        for liar in &mut self.liars {
+            while !liar.leave(now, &mut self.trace) {}
+        }
+        self.listeners.iter_mut().for_each(Listener::stop);
+        self.until("the server has gone down", |play| {
+            play.players.iter().all(Player::is_idle)
+                && play.listeners.iter().all(Listener::is_idle)
+                && play.world.is_drained()
                 && play.world.is_quiet()
                 && play.world.net().wires() == 0
         })

@@ -282,6 +282,21 @@ impl World {
     pub fn counters(&self, shard: usize) -> Counters {
         self.shards[shard].engine.counters()
     }
+
+    /// What happened in all shards so far.
+    pub fn counters_of_all(&self) -> Counters {
+        let mut sum = Counters::default();
+        for shard in 0..self.shards.len() {
+            let one = self.counters(shard);
+            sum.opened += one.opened;
+            sum.closed += one.closed;
+            sum.sent += one.sent;
+            sum.too_slow += one.too_slow;
+            sum.violations += one.violations;
+            sum.panics += one.panics;
+        }
+        sum
+    }
 }
 
 impl std::fmt::Debug for World {
