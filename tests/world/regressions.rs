@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tickhub::protocol::websocket::OpCode;
-use tickhub::sim::{Frame, World};
+use tickhub::sim::{Frame, Wire, World};
 use tickhub::{ConnectionOptions, HubOptions, OutboxLimits};
 
 use crate::hall::{Hall, call, guest, invoke};
@@ -55,4 +55,22 @@ fn regression_a_ping_behind_a_batch_in_flight_is_answered_when_the_batch_has_gon
     let frames = wire.frames(&mut world);
     assert_eq!(frames.len(), 2, "{frames:?}");
     assert_eq!(frames[1], Frame::Pong(b"late".to_vec()), "one pong, for the newest ping");
+}
+
+/// Seed 88: a request that never ended was answered with 408, the client did not read the answer,
+/// and the deadline of the request, long past, woke the shard again and again until the answer
+/// had stalled for long enough: ten seconds of a whole core for one slow client.
+#[test]
+fn regression_an_answer_that_nobody_reads_does_not_keep_the_shard_awake() {
+    let mut world = World::new(1).hub("/hub", Hall::default, &HubOptions::default());
+    let mut wire = Wire::tcp(&mut world);
+    wire.bytes(&mut world, b"GET /hub HTTP/1.1\r\nHost:");
+    wire.shut_window(world.now() + Duration::from_secs(100));
+    world.pass(Duration::from_secs(32));
+    let turns = world.turns();
+    world.pass(Duration::from_secs(8));
+    let turns = world.turns() - turns;
+    assert!(turns < 20, "{turns} turns while nothing happens");
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.sizes(), (0, 0), "the answer has stalled for ten seconds");
 }
