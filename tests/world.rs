@@ -3,8 +3,18 @@
 //! `SEEDS=n` plays more or fewer seeds than 200, `FIRST=n` begins elsewhere, `SEED=n` replays one
 //! and prints what happened.
 
+#[path = "world/audiences.rs"]
+mod audiences;
+#[path = "world/calls.rs"]
+mod calls;
+#[path = "world/endings.rs"]
+mod endings;
 #[path = "world/hall.rs"]
 mod hall;
+#[path = "world/limits.rs"]
+mod limits;
+#[path = "world/openings.rs"]
+mod openings;
 #[path = "world/regressions.rs"]
 mod regressions;
 

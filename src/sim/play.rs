@@ -174,7 +174,11 @@ impl Play {
         self.gather("everybody has had the last word")?;
         self.players.iter().try_for_each(Player::check_present)?;
         self.listeners.iter().try_for_each(Listener::check_present)?;
-        if self.rng.one_in(3) { self.go_down()? } else { self.leave()? }
+        if self.rng.one_in(3) {
+            self.go_down()?
+        } else {
+            self.leave()?
+        }
         self.players.iter().try_for_each(Player::check_past)?;
         self.listeners.iter().try_for_each(Listener::check_past)?;
         self.books.borrow().check_visits()
