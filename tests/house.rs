@@ -47,11 +47,8 @@ const BANNED: &[(&str, &str)] = &[
 ];
 
 /// Files with a reason to break a rule: path, rule, reason.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[(
-    "src/base/hash.rs",
-    "collections::HashMap",
-    "the one place where the keyed map is made",
-)];
+const EXCEPTIONS: &[(&str, &str, &str)] =
+    &[("src/base/hash.rs", "collections::HashMap", "the one place where the keyed map is made")];
 
 const LINES_MAX: usize = 700;
 
@@ -189,9 +186,8 @@ fn unsafe_lives_in_io_and_says_why() {
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in lines.iter().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
-            let is_unsafe = ["unsafe {", "unsafe fn", "unsafe impl"]
-                .iter()
-                .any(|word| code.contains(word));
+            let is_unsafe =
+                ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| code.contains(word));
             if !is_unsafe {
                 continue;
             }

@@ -296,7 +296,7 @@ impl Registry {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.outbox.on_sent(&mut self.pool);
         // More may wait, or the socket may have nothing left to live for.
-        if !connection.outbox.is_empty() || !connection.is_open() || !connection.wants_input() {
+        if !connection.outbox.is_empty() || !connection.is_open() {
             self.mark(key);
         }
     }

@@ -126,7 +126,7 @@ impl Server {
             ready(&addresses);
         }
         while !shard.is_drained() {
-            shard.turn(Duration::MAX)?;
+            shard.turn_before_turn(Duration::MAX)?;
         }
         tracing::info!(counters = ?shard.counters(), "drained");
         Ok(())

@@ -258,6 +258,10 @@ impl Engine {
             SocketStage::WebSocket(websocket) => {
                 let connection = websocket.connection;
                 self.registry.on_sent(connection);
+                if socket.paused {
+                    // There may be room now to read from it again.
+                    self.registry.mark(connection);
+                }
             }
             SocketStage::Lingering(_) | SocketStage::Closing => {}
         }
