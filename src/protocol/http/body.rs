@@ -149,16 +149,12 @@ impl BodyDecoder {
                 self.left = self.left << 4 | u64::from(digit);
                 Stage::Size(digits + 1)
             }
-            (Stage::Size(1..), b'\r') | (Stage::Extension, b'\r') => Stage::SizeLf,
-            (Stage::Size(1..), b';') => {
+            (Stage::Size(1..) | Stage::Extension, b'\r') => Stage::SizeLf,
+            (Stage::Size(1..), b';') | (Stage::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.count_overhead(limits)?;
                 Stage::Extension
             }
             (Stage::Size(_), _) => return Err(Refused::bad("A chunk size is malformed.")),
-            (Stage::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.count_overhead(limits)?;
-                Stage::Extension
-            }
             (Stage::Extension, _) => {
                 return Err(Refused::bad("A chunk extension has a forbidden byte."));
             }
