@@ -191,8 +191,9 @@ impl BodyDecoder {
                 return Err(Refused::bad("A trailer ends without CR."));
             }
         }
-        // The two bytes of the empty line at the end are no overhead.
-        if self.overhead + self.trailers.len() > limits.chunk_overhead_bytes_max + 2 {
+        // A CR in front of a line begins the empty line at the end, which is no overhead.
+        let may_end = self.trailers == b"\r" || self.trailers.ends_with(b"\n\r");
+        if !may_end && self.overhead + self.trailers.len() > limits.chunk_overhead_bytes_max {
             return Err(too_much_overhead());
         }
         Ok(Stage::Trailer)
