@@ -1,6 +1,7 @@
 //! The WebSocket codec: a table of cases in every cut, and tungstenite as oracle.
 
 #![allow(clippy::mut_mut, reason = "input is taken from the front of a writable slice")]
+#![allow(clippy::match_same_arms, reason = "each arm has a reason of its own")]
 
 use std::io::{self, Cursor, Read, Write};
 
@@ -142,11 +143,11 @@ fn head(first: u8, mask: Option<[u8; 4]>, extra: Option<usize>, len: u64) -> Vec
     match extra {
         0 => out.push(mask_bit | len as u8),
         2 => {
-            out.push(mask_bit | 126);
+            out.push(mask_bit + 126);
             out.extend_from_slice(&(len as u16).to_be_bytes());
         }
         _ => {
-            out.push(mask_bit | 127);
+            out.push(mask_bit + 127);
             out.extend_from_slice(&len.to_be_bytes());
         }
     }
