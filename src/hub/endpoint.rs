@@ -208,7 +208,7 @@ impl<H: Hub> HubEndpoint<H> {
         connection.hub.speaks = Some(protocol);
         connection.ping_at = now + self.options.keep_alive_interval;
         registry.enter(key);
-        self.queue(registry, key, |out| out.extend_from_slice(handshake::ACCEPTED));
+        queue(registry, key, |out| out.extend_from_slice(handshake::ACCEPTED));
         self.states.insert(key, H::State::default());
         self.on_connected(registry, key)
     }
@@ -252,22 +252,6 @@ impl<H: Hub> HubEndpoint<H> {
             );
         });
         registry.end(key, Closed::Handshake);
-    }
-
-    pub(super) fn queue(
-        &self,
-        registry: &mut Registry,
-        key: ConnectionKey,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
-        let queued = registry.queue::<std::convert::Infallible>(key, Kind::Text, |out| {
-            write(out);
-            Ok(())
-        });
-        match queued {
-            Ok(delivery) => delivery.ignore(),
-            Err(never) => match never {},
-        }
     }
 
     /// Runs the timers that are due: once each, however many periods were missed (D8).
@@ -365,7 +349,7 @@ impl<H: Hub> Application for HubEndpoint<H> {
         if connection.ping_at <= now {
             // Whatever else was sent meanwhile: .NET counts from its last ping (COR-113).
             connection.ping_at = now + self.options.keep_alive_interval;
-            self.queue(registry, key, |out| protocol.write_ping(out));
+            queue(registry, key, |out| protocol.write_ping(out));
         }
     }
 
@@ -416,6 +400,18 @@ impl<H: Hub> Application for HubEndpoint<H> {
     }
 }
 
+/// Queues a message that can always be written.
+pub(super) fn queue(registry: &mut Registry, key: ConnectionKey, write: impl FnOnce(&mut Vec<u8>)) {
+    let queued = registry.queue::<std::convert::Infallible>(key, Kind::Text, |out| {
+        write(out);
+        Ok(())
+    });
+    match queued {
+        Ok(delivery) => delivery.ignore(),
+        Err(never) => match never {},
+    }
+}
+
 /// Runs code of the user; a panic comes back as its text, for the log.
 ///
 /// The hub and the tables stay as they are: the panicking method may have left its own hub half
@@ -460,7 +456,7 @@ mod tests {
 
     #[test]
     fn ticks_do_not_drift_and_do_not_pile_up() {
-        let at = |ms| Moment::from_nanos(ms * 1_000_000);
+        let at = |ms: u64| Moment::from_nanos(ms * 1_000_000);
         let period = Duration::from_millis(16);
         assert_eq!(next_tick(at(16), period, at(17)), at(32));
         assert_eq!(next_tick(at(16), period, at(32)), at(48));

@@ -18,7 +18,7 @@ use crate::transport::{Connection, ConnectionOptions, Joiner, NEVER, Stage};
 pub(crate) type Ring = Arc<dyn Fn() + Send + Sync>;
 
 /// The tables of one shard: connections, and the worlds (hubs) they belong to.
-pub struct Registry {
+pub(crate) struct Registry {
     pub(crate) now: Moment,
     pub(crate) rng: Rng,
     pub(crate) pool: Pool,

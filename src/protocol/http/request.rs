@@ -60,7 +60,33 @@ impl RequestReader {
     /// # Errors
     ///
     /// [`Refused`], once: answer it and close. All further input is discarded.
+    #[inline]
     pub fn read<'a>(
+        &mut self,
+        input: &mut &'a mut [u8],
+        limits: &Limits,
+    ) -> Result<Option<Request<'a>>, Refused> {
+        if let &mut [byte] = &mut **input
+            && self.keep_one(byte, limits)
+        {
+            *input = &mut [];
+            return Ok(None);
+        }
+        self.read_more(input, limits)
+    }
+
+    /// A byte that drips in alone and decides nothing, without the cost of all the rest
+    /// (T-DRIP).
+    #[inline]
+    fn keep_one(&mut self, byte: u8, limits: &Limits) -> bool {
+        let keep = self.pending.is_none() && !self.ended && self.scan.pass_one(byte, limits);
+        if keep {
+            self.head.push(byte);
+        }
+        keep
+    }
+
+    fn read_more<'a>(
         &mut self,
         input: &mut &'a mut [u8],
         limits: &Limits,

@@ -70,6 +70,24 @@ impl Scan {
         Ok(Found::Nothing)
     }
 
+    /// Looks at one byte, when it can neither end a line nor pass a limit. False leaves it to
+    /// [`Self::search`].
+    #[inline]
+    pub(super) fn pass_one(&mut self, byte: u8, limits: &Limits) -> bool {
+        let line = self.line_bytes as usize + 1;
+        let fits = if self.lines == 0 {
+            line <= limits.line_bytes_max
+        } else {
+            self.headers_bytes as usize + line + 2 <= limits.headers_bytes_max
+        };
+        if byte == b'\n' || !fits {
+            return false;
+        }
+        self.line_bytes += 1;
+        self.after_cr = byte == b'\r';
+        true
+    }
+
     /// Whether not a byte of a head was seen yet.
     pub(super) fn is_at_start(&self) -> bool {
         self.lines == 0 && self.line_bytes == 0
