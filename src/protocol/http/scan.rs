@@ -70,22 +70,15 @@ impl Scan {
         Ok(Found::Nothing)
     }
 
-    /// Looks at one byte, when it can neither end a line nor pass a limit. False leaves it to
-    /// [`Self::search`].
-    #[inline]
-    pub(super) fn pass_one(&mut self, byte: u8, limits: &Limits) -> bool {
-        let line = self.line_bytes as usize + 1;
-        let fits = if self.lines == 0 {
-            line <= limits.line_bytes_max
+    /// How many bytes without LF may follow before a limit has to be looked at again.
+    pub(super) fn free(&self, limits: &Limits) -> u32 {
+        let (used, max) = if self.lines == 0 {
+            (self.line_bytes as usize, limits.line_bytes_max)
         } else {
-            self.headers_bytes as usize + line + 2 <= limits.headers_bytes_max
+            // The CR and LF of the line count, too.
+            ((self.headers_bytes + self.line_bytes + 2) as usize, limits.headers_bytes_max)
         };
-        if byte == b'\n' || !fits {
-            return false;
-        }
-        self.line_bytes += 1;
-        self.after_cr = byte == b'\r';
-        true
+        u32::try_from(max.saturating_sub(used)).unwrap_or(u32::MAX)
     }
 
     /// Whether not a byte of a head was seen yet.
