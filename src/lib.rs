@@ -1,12 +1,15 @@
 //! tickhub: a realtime server and library that unmodified SignalR clients talk to.
 
 pub mod base;
+pub mod client;
 pub mod hub;
 pub mod io;
 pub mod protocol;
 pub mod raw;
 pub mod server;
 pub mod shard;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod transport;
 
 pub use base::{ConnectionId, ToConnectionId};

@@ -4,6 +4,8 @@
 //! on one thread, one thing at a time. This layer knows connections, not sockets.
 
 mod application;
+#[cfg(feature = "sim")]
+mod check;
 mod client_macro;
 mod clients;
 mod closed;

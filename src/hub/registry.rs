@@ -223,6 +223,7 @@ impl Registry {
     }
 
     /// Whether a world holds nobody and nothing.
+    #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {
         self.worlds.iter().all(World::is_empty)
             && self.by_id.is_empty()

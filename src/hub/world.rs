@@ -128,7 +128,14 @@ impl World {
         self.users.get(name).map_or(&[], Members::slots)
     }
 
+    /// The groups: name, index and members.
+    #[cfg(feature = "sim")]
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&str, u32, &[u32])> {
+        self.groups.iter().map(|(index, group)| (&*group.name, index as u32, group.members.slots()))
+    }
+
     /// Whether nobody is here and nothing was left behind.
+    #[cfg(feature = "sim")]
     pub(super) fn is_empty(&self) -> bool {
         self.members.0.is_empty()
             && self.groups.is_empty()

@@ -6,6 +6,8 @@
 
 mod alarms;
 mod attach;
+#[cfg(feature = "sim")]
+mod check;
 mod drain;
 mod flush;
 mod http;
@@ -185,6 +187,7 @@ impl Engine {
     }
 
     /// Whether nothing is left of anybody: for the simulator.
+    #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {
         self.sockets.is_empty() && self.registry.is_quiet()
     }
@@ -257,9 +260,10 @@ impl Engine {
             }
             SocketStage::WebSocket(websocket) => {
                 let connection = websocket.connection;
+                // The socket may be read again, or a pong has waited for this batch.
+                let has_more = socket.paused || websocket.pong.is_some();
                 self.registry.on_sent(connection);
-                if socket.paused {
-                    // There may be room now to read from it again.
+                if has_more {
                     self.registry.mark(connection);
                 }
             }

@@ -16,7 +16,7 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    pub(super) fn new(protocol: HubProtocolKind, encoded: &'a mut [u8]) -> Self {
+    pub(crate) fn new(protocol: HubProtocolKind, encoded: &'a mut [u8]) -> Self {
         Self { protocol, encoded }
     }
 

@@ -1,0 +1,350 @@
+//! The life of a client: which stage it is in, what ends it, and when it tries again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::event::{CallId, Event, Outcome};
+use super::options::Options;
+use crate::base::{Moment, Rng};
+use crate::protocol::http::ResponseReader;
+use crate::protocol::hub_protocol::{RecordBuffer, ToArguments, WriteError};
+use crate::protocol::websocket::{Decoder, Role};
+
+/// One client. See the [module](super) for how it is run.
+///
+/// What goes in: [`Client::start`], [`Client::on_connected`], [`Client::on_bytes`],
+/// [`Client::on_lost`], [`Client::on_time`], and the calls of the user. What comes out:
+/// [`Client::need`], [`Client::fill`], [`Client::poll_event`], [`Client::deadline`]; ask for all
+/// four whenever something went in.
+#[derive(Debug)]
+pub struct Client {
+    pub(super) options: Options,
+    pub(super) rng: Rng,
+    pub(super) stage: Stage,
+    pub(super) output: Vec<u8>,
+    pub(super) events: VecDeque<Event>,
+    pub(super) reader: ResponseReader,
+    pub(super) decoder: Decoder,
+    pub(super) records: RecordBuffer,
+    pub(super) connection_id: Option<String>,
+    /// What opens the negotiated connection, until it is used.
+    pub(super) token: Option<String>,
+    /// Why the connection ends, as far as that is known before the socket has gone.
+    pub(super) farewell: Option<Farewell>,
+    /// When the stage ends by time-out.
+    pub(super) stage_ends: Moment,
+    pub(super) last_received: Moment,
+    pub(super) last_sent: Moment,
+    /// Calls that wait for their completion, by the number that is their id on the wire.
+    pub(super) calls: BTreeMap<u64, ()>,
+    next_call: u64,
+    pub(super) strays: u64,
+    /// Whether a handshake was ever answered.
+    pub(super) was_open: bool,
+    /// Attempts to reconnect since the connection was lost.
+    attempts: usize,
+    pub(super) scratch: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Not started, or ended.
+    Idle,
+    /// The next attempt to reconnect begins at `stage_ends`.
+    Waiting,
+    /// The owner is asked for a socket.
+    Connecting,
+    /// The answer to the negotiation comes in.
+    Negotiating(Negotiation),
+    /// The answer to the upgrade comes in; this is the key it is checked with.
+    Upgrading(String),
+    Handshaking,
+    Open,
+    /// Our last words are queued, and the server is to end the socket until `stage_ends`.
+    Closing,
+    /// The owner is asked to close the socket.
+    Hanging,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Negotiation {
+    pub(super) status: u16,
+    pub(super) is_last: bool,
+    pub(super) body: Vec<u8>,
+}
+
+/// Why a connection ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Farewell {
+    pub(super) error: Option<String>,
+    pub(super) may_reconnect: bool,
+}
+
+/// What a client asks of its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    Nothing,
+    /// A new socket: call [`Client::on_connected`], or [`Client::on_lost`] when there is none.
+    Socket,
+    /// To send what is left and close the socket; then call [`Client::on_lost`].
+    Hangup,
+}
+
+/// A message cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The client is not connected.
+    #[error("the client is not connected")]
+    NotConnected,
+    /// An argument cannot be encoded.
+    #[error("the arguments cannot be written: {0}")]
+    Unwritable(#[from] WriteError),
+}
+
+impl Client {
+    /// A client that has not started. Masks and keys are drawn from `rng`.
+    pub fn new(options: Options, rng: Rng) -> Self {
+        Self {
+            options,
+            rng,
+            stage: Stage::Idle,
+            output: Vec::new(),
+            events: VecDeque::new(),
+            reader: ResponseReader::default(),
+            decoder: Decoder::new(Role::Client),
+            records: RecordBuffer::default(),
+            connection_id: None,
+            token: None,
+            farewell: None,
+            stage_ends: NEVER,
+            last_received: Moment::START,
+            last_sent: Moment::START,
+            calls: BTreeMap::new(),
+            next_call: 0,
+            strays: 0,
+            was_open: false,
+            attempts: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Begins to connect. Does nothing while it is at it, or connected.
+    pub fn start(&mut self, now: Moment) {
+        if self.stage == Stage::Idle {
+            self.was_open = false;
+            self.attempts = 0;
+            self.connect(now);
+        }
+    }
+
+    /// Says goodbye: a Close message, then a Close frame. Ends with [`Event::Closed`], whatever
+    /// the server answers.
+    pub fn stop(&mut self, now: Moment) {
+        self.farewell = Some(Farewell { error: None, may_reconnect: false });
+        match self.stage {
+            Stage::Idle => self.farewell = None,
+            Stage::Open => self.say_goodbye(now),
+            Stage::Waiting => self.end(None),
+            Stage::Connecting
+            | Stage::Negotiating(_)
+            | Stage::Upgrading(_)
+            | Stage::Handshaking
+            | Stage::Closing
+            | Stage::Hanging => self.stage = Stage::Hanging,
+        }
+    }
+
+    /// What the owner has to do next.
+    pub fn need(&self) -> Need {
+        match self.stage {
+            Stage::Connecting => Need::Socket,
+            Stage::Hanging => Need::Hangup,
+            _ => Need::Nothing,
+        }
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Moves everything that is to be sent to the end of `out`.
+    pub fn fill(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.output);
+    }
+
+    /// When [`Client::on_time`] has to be called at the latest.
+    pub fn deadline(&self) -> Option<Moment> {
+        let at = match self.stage {
+            Stage::Idle | Stage::Connecting | Stage::Hanging => return None,
+            Stage::Open => (self.last_received + self.options.server_timeout)
+                .min(self.last_sent + self.options.keep_alive_interval),
+            _ => self.stage_ends,
+        };
+        Some(at)
+    }
+
+    /// Time has passed.
+    pub fn on_time(&mut self, now: Moment) {
+        match self.stage {
+            Stage::Waiting if self.stage_ends <= now => self.connect(now),
+            Stage::Negotiating(_) | Stage::Upgrading(_) | Stage::Handshaking
+                if self.stage_ends <= now =>
+            {
+                self.fail("the server did not answer in time".into());
+            }
+            Stage::Open if self.last_received + self.options.server_timeout <= now => {
+                self.fail(SERVER_TIMEOUT.into());
+            }
+            Stage::Open if self.last_sent + self.options.keep_alive_interval <= now => {
+                self.ping(now);
+            }
+            Stage::Closing if self.stage_ends <= now => self.stage = Stage::Hanging,
+            _ => {}
+        }
+    }
+
+    /// The socket that was asked for is there.
+    pub fn on_connected(&mut self, now: Moment) {
+        if self.stage != Stage::Connecting {
+            return;
+        }
+        self.output.clear();
+        self.reader = ResponseReader::default();
+        self.stage_ends = now + self.options.handshake_timeout;
+        if self.options.skip_negotiation || self.token.is_some() {
+            self.ask_upgrade();
+        } else {
+            self.ask_negotiate();
+        }
+    }
+
+    /// There is no socket any more: it ended, broke, was closed as asked, or never came to be.
+    pub fn on_lost(&mut self, now: Moment) {
+        let farewell = match self.stage {
+            Stage::Idle | Stage::Waiting => return,
+            _ => self.farewell.take(),
+        };
+        let farewell = farewell.unwrap_or_else(|| Farewell {
+            error: Some("the connection was lost".into()),
+            may_reconnect: true,
+        });
+        self.output.clear();
+        for (call, ()) in std::mem::take(&mut self.calls) {
+            let outcome = Outcome::Canceled;
+            self.events.push_back(Event::Completed { call: CallId(call), outcome });
+        }
+        let delay = self.options.reconnect_delays.get(self.attempts).copied();
+        match delay {
+            Some(delay) if self.was_open && farewell.may_reconnect => {
+                if self.attempts == 0 {
+                    self.events.push_back(Event::Reconnecting { error: farewell.error });
+                }
+                self.attempts += 1;
+                self.wait(now, delay);
+            }
+            _ => self.end(farewell.error),
+        }
+    }
+
+    /// Calls a method of the hub and wants its completion.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; nothing was sent.
+    pub fn invoke(
+        &mut self,
+        now: Moment,
+        method: &str,
+        arguments: &impl ToArguments,
+    ) -> Result<CallId, SendError> {
+        let number = self.next_call;
+        self.call(now, Some(&number.to_string()), method, arguments)?;
+        self.next_call += 1;
+        self.calls.insert(number, ());
+        Ok(CallId(number))
+    }
+
+    /// Calls a method of the hub; nobody answers.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; nothing was sent.
+    pub fn send(
+        &mut self,
+        now: Moment,
+        method: &str,
+        arguments: &impl ToArguments,
+    ) -> Result<(), SendError> {
+        self.call(now, None, method, arguments)
+    }
+
+    /// Whether calls can be made.
+    pub fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
+    /// Whether it has ended, or has not started.
+    pub fn is_idle(&self) -> bool {
+        self.stage == Stage::Idle
+    }
+
+    /// The public id of the present connection, unless negotiation was skipped.
+    pub fn connection_id(&self) -> Option<&str> {
+        self.connection_id.as_deref()
+    }
+
+    /// Calls that wait for their completion.
+    pub fn calls_waiting(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Completions of calls that were never made, or had been completed: bugs of a server.
+    pub fn stray_completions(&self) -> u64 {
+        self.strays
+    }
+
+    fn connect(&mut self, now: Moment) {
+        self.connection_id = None;
+        self.token = None;
+        self.farewell = None;
+        self.stage = Stage::Connecting;
+        self.last_received = now;
+    }
+
+    fn wait(&mut self, now: Moment, delay: Duration) {
+        self.stage = Stage::Waiting;
+        self.stage_ends = now + delay;
+    }
+
+    fn end(&mut self, error: Option<String>) {
+        self.stage = Stage::Idle;
+        self.farewell = None;
+        self.events.push_back(Event::Closed { error });
+    }
+
+    /// The handshake was answered.
+    pub(super) fn opened(&mut self, now: Moment) {
+        self.stage = Stage::Open;
+        let connection_id = self.connection_id.clone();
+        self.events.push_back(if std::mem::replace(&mut self.was_open, true) {
+            Event::Reconnected { connection_id }
+        } else {
+            Event::Connected { connection_id }
+        });
+        self.attempts = 0;
+        // At once, as the JavaScript client does: the server begins to watch us (§8.1, step 6).
+        self.ping(now);
+    }
+
+    /// Something is wrong on this socket: it is given up.
+    pub(super) fn fail(&mut self, error: String) {
+        self.farewell.get_or_insert(Farewell { error: Some(error), may_reconnect: true });
+        self.stage = Stage::Hanging;
+    }
+}
+
+const NEVER: Moment = Moment::from_nanos(u64::MAX);
+
+const SERVER_TIMEOUT: &str = "Server timeout elapsed without receiving a message from the server.";

@@ -1,0 +1,75 @@
+//! Whether the tables agree with each other: for the simulator, after every step.
+
+use super::registry::Registry;
+use super::world::World;
+use crate::base::{ConnectionKey, Keyed as _};
+use crate::transport::{Connection, Stage};
+
+impl Registry {
+    /// The first disagreement between the tables.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for (key, connection) in self.connections.iter() {
+            self.check_connection(key, connection)
+                .map_err(|what| format!("connection {key:?} ({:?}): {what}", connection.stage))?;
+        }
+        for (index, world) in self.worlds.iter().enumerate() {
+            world.check(|slot| {
+                let found = self.connections.at_slot(slot);
+                found.map(|(_, connection)| connection).filter(|c| usize::from(c.world) == index)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_connection(&self, key: ConnectionKey, connection: &Connection) -> Result<(), String> {
+        let outbox = &connection.outbox;
+        let most = connection.options.outbox.hard_bytes + ONE_FRAME_BYTES;
+        if outbox.bytes() > most {
+            return Err(format!("{} bytes wait, {most} are allowed", outbox.bytes()));
+        }
+        if connection.departed && connection.socket.is_none() {
+            return Err("it has left and has no socket, but is still known".into());
+        }
+        if connection.stage == Stage::Closing && connection.stage_ends == crate::transport::NEVER {
+            return Err("it closes without an end".into());
+        }
+        let world = &self.worlds[usize::from(connection.world)];
+        let is_member = world.members.slots().binary_search(&key.slot()).is_ok();
+        if connection.is_open() && !is_member {
+            return Err("it is open and not a member of its world".into());
+        }
+        if connection.departed && (is_member || !connection.groups.is_empty()) {
+            return Err("it has left and is still in a table".into());
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    fn check<'a>(&self, tenant: impl Fn(u32) -> Option<&'a Connection>) -> Result<(), String> {
+        let is_set = |slots: &[u32]| slots.windows(2).all(|pair| pair[0] < pair[1]);
+        if !is_set(self.members.slots()) {
+            return Err("the members of a world are not in order".into());
+        }
+        for slot in self.members.slots() {
+            if tenant(*slot).is_none() {
+                return Err(format!("slot {slot} is a member of a world and is empty"));
+            }
+        }
+        for (name, index, slots) in self.groups() {
+            if slots.is_empty() || !is_set(slots) {
+                return Err(format!("group {name:?} is empty or not in order"));
+            }
+            for slot in slots {
+                let knows = tenant(*slot).is_some_and(|member| member.groups.contains(&index));
+                if !knows {
+                    return Err(format!("slot {slot} is in group {name:?} and does not know it"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Control frames and one message may be on top of the hard limit.
+const ONE_FRAME_BYTES: usize = 1024;

@@ -1,0 +1,202 @@
+//! The truth of a run: what the hub said to whom, in which order, to be compared with what
+//! clients heard.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Shared by the hubs of a run and its checker.
+pub(super) type Books = Rc<RefCell<Ledger>>;
+
+/// What the server did.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// Messages to each room so far. Each message carries its place in this order, from 0.
+    pub(super) rooms: BTreeMap<String, Room>,
+    /// Ticks to everybody so far.
+    pub(super) ticks: u64,
+    /// Connections by id.
+    pub(super) visits: BTreeMap<String, Visit>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    pub(super) said: u64,
+    /// Who said each message, and its number for that sender.
+    pub(super) by: Vec<(u64, u64)>,
+}
+
+/// One connection, as the hub saw it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Visit {
+    pub(super) connects: u32,
+    pub(super) disconnects: u32,
+    pub(super) refused: bool,
+    /// The ticks before it came.
+    pub(super) ticks_before: u64,
+    /// Stays in rooms, in order. The last one of a room may be open.
+    pub(super) stays: Vec<Stay>,
+}
+
+/// A member of a room from one message (inclusive) to another (exclusive).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stay {
+    pub(super) room: String,
+    pub(super) from: u64,
+    pub(super) to: Option<u64>,
+}
+
+/// What one connection of a client heard.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard {
+    /// Rooms and places, in the order of arrival.
+    pub(super) messages: Vec<(String, u64)>,
+    pub(super) ticks: Vec<u64>,
+}
+
+impl Ledger {
+    /// A message to a room: its place.
+    pub(super) fn say(&mut self, room: &str, sender: u64, number: u64) -> u64 {
+        let room = self.rooms.entry(room.to_owned()).or_default();
+        room.by.push((sender, number));
+        room.said += 1;
+        room.said - 1
+    }
+
+    pub(super) fn connected(&mut self, id: &str) {
+        let ticks_before = self.ticks;
+        let visit = self.visits.entry(id.to_owned()).or_default();
+        visit.connects += 1;
+        visit.ticks_before = ticks_before;
+    }
+
+    pub(super) fn disconnected(&mut self, id: &str) {
+        let said = self.said();
+        let visit = self.visits.entry(id.to_owned()).or_default();
+        visit.disconnects += 1;
+        for stay in visit.stays.iter_mut().filter(|stay| stay.to.is_none()) {
+            stay.to = Some(said.get(&stay.room).copied().unwrap_or(0));
+        }
+    }
+
+    pub(super) fn joined(&mut self, id: &str, room: &str) {
+        let from = self.rooms.get(room).map_or(0, |room| room.said);
+        let visit = self.visits.entry(id.to_owned()).or_default();
+        if !visit.stays.iter().any(|stay| stay.room == room && stay.to.is_none()) {
+            visit.stays.push(Stay { room: room.to_owned(), from, to: None });
+        }
+    }
+
+    pub(super) fn left(&mut self, id: &str, room: &str) {
+        let said = self.rooms.get(room).map_or(0, |room| room.said);
+        let visit = self.visits.entry(id.to_owned()).or_default();
+        for stay in visit.stays.iter_mut().filter(|stay| stay.room == room) {
+            stay.to.get_or_insert(said);
+        }
+    }
+
+    /// Compares what a connection heard with what it should have: every stay without a gap, in
+    /// order, nothing before and nothing after it. A connection that was lost may have missed
+    /// the end (`whole` false).
+    pub(super) fn check(&self, id: &str, heard: &Heard, whole: bool) -> Result<(), String> {
+        let visit = self.visits.get(id);
+        let Some(visit) = visit else {
+            let silent = heard.messages.is_empty() && heard.ticks.is_empty();
+            return if silent { Ok(()) } else { Err(format!("{id} heard and never came")) };
+        };
+        let mut rooms: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for (room, place) in &heard.messages {
+            rooms.entry(room).or_default().push(*place);
+        }
+        let said = self.said();
+        for stay in &visit.stays {
+            rooms.entry(&stay.room).or_default();
+        }
+        for (room, places) in rooms {
+            let expected: Vec<u64> = visit
+                .stays
+                .iter()
+                .filter(|stay| stay.room == room)
+                .flat_map(|stay| stay.from..stay.to.unwrap_or(said.get(room).copied().unwrap_or(0)))
+                .collect();
+            compare(id, room, &places, &expected, whole)?;
+        }
+        let expected: Vec<u64> = (visit.ticks_before..self.ticks).collect();
+        compare(id, "ticks", &heard.ticks, &expected, whole)
+    }
+
+    /// Every connect had one disconnect, unless it was refused.
+    pub(super) fn check_visits(&self) -> Result<(), String> {
+        for (id, visit) in &self.visits {
+            let expected = u32::from(!visit.refused);
+            if visit.connects != 1 || visit.disconnects != expected {
+                let (connects, disconnects) = (visit.connects, visit.disconnects);
+                return Err(format!(
+                    "{id} (refused: {}) has {connects} connects and {disconnects} disconnects",
+                    visit.refused
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn said(&self) -> BTreeMap<String, u64> {
+        self.rooms.iter().map(|(name, room)| (name.clone(), room.said)).collect()
+    }
+}
+
+fn compare(id: &str, what: &str, heard: &[u64], said: &[u64], whole: bool) -> Result<(), String> {
+    let heard_count = heard.len();
+    if heard_count > said.len() || heard != &said[..heard_count] {
+        let place = heard.iter().zip(said).position(|(heard, said)| heard != said);
+        let place = place.unwrap_or(said.len());
+        return Err(format!(
+            "{id} heard in {what} at place {place}: {:?}, expected {:?}",
+            &heard[place..heard_count.min(place + 8)],
+            &said[place..said.len().min(place + 8)]
+        ));
+    }
+    if whole && heard_count < said.len() {
+        return Err(format!("{id} heard {heard_count} of {} in {what}", said.len()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told() -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.connected("a");
+        ledger.say("r", 1, 0);
+        ledger.joined("a", "r");
+        ledger.say("r", 1, 1);
+        ledger.say("r", 2, 0);
+        ledger.left("a", "r");
+        ledger.say("r", 1, 2);
+        ledger.joined("a", "r");
+        ledger.say("r", 1, 3);
+        ledger
+    }
+
+    fn heard(places: &[u64]) -> Heard {
+        let messages = places.iter().map(|place| ("r".to_owned(), *place)).collect();
+        Heard { messages, ticks: Vec::new() }
+    }
+
+    #[test]
+    fn the_checker_sees_gaps_doubles_disorder_and_what_came_after_leaving() {
+        let ledger = told();
+        let check = |places: &[u64], whole| ledger.check("a", &heard(places), whole).is_ok();
+        assert!(check(&[1, 2, 4], true));
+        assert!(check(&[1, 2], false), "a lost connection misses the end");
+        assert!(!check(&[1, 2], true));
+        assert!(!check(&[1, 4], false), "a gap");
+        assert!(!check(&[1, 1, 2], false), "a double");
+        assert!(!check(&[2, 1], false), "disorder");
+        assert!(!check(&[1, 2, 3, 4], false), "after leaving");
+        assert!(!check(&[0, 1], false), "before joining");
+        assert!(!check(&[1, 2, 4, 5], false), "never said");
+    }
+}

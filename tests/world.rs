@@ -1,0 +1,59 @@
+//! The simulator: the whole server with its clients and a bad network, from a seed.
+//!
+//! `SEEDS=n` plays more or fewer seeds than 200, `FIRST=n` begins elsewhere, `SEED=n` replays one
+//! and prints what happened.
+
+#[path = "world/hall.rs"]
+mod hall;
+#[path = "world/regressions.rs"]
+mod regressions;
+
+use std::env;
+
+use tickhub::sim;
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+#[test]
+fn every_seed_ends_well() {
+    let first = number("FIRST").unwrap_or(1);
+    let count = number("SEEDS").unwrap_or(200);
+    let mut failures = Vec::new();
+    let (mut turns, mut connections, mut messages) = (0, 0, 0);
+    for seed in first..first + count {
+        match sim::run(seed, false) {
+            Ok(report) => {
+                turns += report.turns;
+                connections += report.connections;
+                messages += report.messages;
+            }
+            Err(failure) => failures.push(failure.to_string()),
+        }
+    }
+    println!("{count} seeds: {turns} turns, {connections} connections, {messages} messages");
+    assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn the_same_seed_leaves_the_same_trace() {
+    for seed in 1..=20 {
+        let hashes = [(); 2].map(|()| sim::run(seed, false).map(|report| report.hash).ok());
+        assert_eq!(hashes[0], hashes[1], "seed {seed}");
+    }
+}
+
+#[test]
+fn replay() {
+    let Some(seed) = number("SEED") else { return };
+    let (log, end) = match sim::run(seed, true) {
+        Ok(report) => (report.log, format!("seed {seed} ends well: hash {:016x}", report.hash)),
+        Err(failure) => (failure.log.clone(), failure.to_string()),
+    };
+    for line in log {
+        println!("{line}");
+    }
+    println!("{end}");
+    assert!(end.contains("ends well"), "{end}");
+}
