@@ -77,13 +77,12 @@ impl Chat {
         let (room, name) = (room.trim(), name.trim());
         check("A name", name, NAME_CHARS_MAX)?;
         check("The name of a room", room, ROOM_CHARS_MAX)?;
-        self.leave(ctx);
-        let names = &mut self.rooms.entry(room.to_owned()).or_default().names;
-        if names.iter().any(|other| other.to_lowercase() == name.to_lowercase()) {
+        if self.is_taken(ctx.state().as_ref(), room, name) {
             return Err(HubError::new(format!("{name} is taken in this room.")));
         }
-        names.push(name.to_owned());
+        self.leave(ctx);
         ctx.join(room)?;
+        self.rooms.entry(room.to_owned()).or_default().names.push(name.to_owned());
         *ctx.state() = Some(Seat { room: room.to_owned(), name: name.to_owned() });
         ctx.others_in_group(room).joined(name).ignore();
         self.tell_members(ctx, room);
@@ -122,6 +121,16 @@ impl Chat {
         let Seat { room, name } = seat(ctx)?;
         ctx.others_in_group(&room).typing(&name, is_typing).ignore();
         Ok(())
+    }
+
+    /// Whether somebody else goes by this name in the room.
+    fn is_taken(&self, seat: Option<&Seat>, room: &str, name: &str) -> bool {
+        let own = seat.filter(|seat| seat.room == room).map(|seat| seat.name.as_str());
+        self.rooms.get(room).is_some_and(|there| {
+            there.names.iter().any(|other| {
+                Some(other.as_str()) != own && other.to_lowercase() == name.to_lowercase()
+            })
+        })
     }
 
     fn tell_members(&self, ctx: &mut Context<Self>, room: &str) {

@@ -46,7 +46,7 @@ impl<'a> Clients<'a> {
         let mut slots: SmallVec<[u32; 8]> = ids
             .into_iter()
             .filter_map(|id| self.registry.by_id(self.world, id.to_connection_id()))
-            .map(|key| key.slot())
+            .map(ConnectionKey::slot)
             .collect();
         slots.sort_unstable();
         slots.dedup();

@@ -90,14 +90,6 @@ impl<'a, H: Hub> Context<'a, H> {
     pub fn everybody(&mut self) -> &mut Clients<'a> {
         &mut self.clients
     }
-
-    pub(super) fn registry(&mut self) -> &mut Registry {
-        self.clients.registry
-    }
-
-    pub(super) fn connection(&self) -> ConnectionKey {
-        self.connection
-    }
 }
 
 impl<'a, H: Hub> Deref for Context<'a, H> {

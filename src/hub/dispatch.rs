@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use super::Hub;
 use super::context::Context;
-use super::endpoint::{Finished, HubEndpoint, contained};
+use super::endpoint::{Finished, HubEndpoint, contained, queue};
 use super::error::HubError;
 use super::methods::{Answer, Ending, Failure, Run, Writable};
-use super::registry::Registry;
+use super::registry::{Delivery, Registry};
 use super::tasks::Call;
 use crate::base::ConnectionKey;
 use crate::protocol::hub_protocol::errors::{self, Detail, DetailedErrors};
@@ -41,7 +41,7 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(method) = methods.find(&invocation.target) else {
             // Unknown methods are answered from the loop; they need no slot (§6.4).
             let text = errors::unknown_method(&invocation.target);
-            self.answer_error(registry, key, protocol, id, &text);
+            answer_error(registry, key, protocol, id, &text);
             return Flow::Next;
         };
         let slots = self.options.maximum_parallel_invocations_per_client;
@@ -60,7 +60,7 @@ impl<H: Hub> HubEndpoint<H> {
                 let outcome =
                     contained(|| run(hub, &mut context, invocation.arguments, &mut answer));
                 if written.is_some() {
-                    self.queue(registry, key, |out| out.extend_from_slice(&body));
+                    queue(registry, key, |out| out.extend_from_slice(&body));
                 }
                 registry.give_body(body);
                 self.conclude(registry, key, protocol, &method.name, id, outcome);
@@ -113,7 +113,7 @@ impl<H: Hub> HubEndpoint<H> {
             Some(method) => errors::plain_method_called_as_stream(&method.name),
             None => errors::unknown_method(&invocation.target),
         };
-        self.answer_error(registry, key, protocol, invocation.invocation_id.as_deref(), &text);
+        answer_error(registry, key, protocol, invocation.invocation_id.as_deref(), &text);
     }
 
     /// An asynchronous method has ended: its slot is free, and what waited goes on.
@@ -131,7 +131,7 @@ impl<H: Hub> HubEndpoint<H> {
             Some(Ok(result)) => match &id {
                 Some(id) => registry
                     .queue(key, Kind::Text, |out| result.write(protocol, out, id))
-                    .map(|delivery| delivery.ignore())
+                    .map(Delivery::ignore)
                     .map_err(Failure::Unwritable),
                 None => Ok(()),
             },
@@ -174,21 +174,22 @@ impl<H: Hub> HubEndpoint<H> {
                 detailed.invocation_failed(target, Detail::private("Panic", &panic))
             }
         };
-        self.answer_error(registry, key, protocol, id, &text);
+        answer_error(registry, key, protocol, id, &text);
     }
+}
 
-    fn answer_error(
-        &self,
-        registry: &mut Registry,
-        key: ConnectionKey,
-        protocol: HubProtocolKind,
-        id: Option<&str>,
-        text: &str,
-    ) {
-        match id {
-            Some(id) => self.queue(registry, key, |out| protocol.write_error(out, id, text)),
-            None => tracing::debug!(error = text, "a call that wants no answer failed"),
-        }
+/// Answers a call with an error; who wants no answer gets none.
+fn answer_error(
+    registry: &mut Registry,
+    key: ConnectionKey,
+    protocol: HubProtocolKind,
+    id: Option<&str>,
+    text: &str,
+) {
+    if let Some(id) = id {
+        queue(registry, key, |out| protocol.write_error(out, id, text));
+    } else {
+        tracing::debug!(error = text, "a call that wants no answer failed");
     }
 }
 

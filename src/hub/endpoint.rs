@@ -208,7 +208,7 @@ impl<H: Hub> HubEndpoint<H> {
         connection.hub.speaks = Some(protocol);
         connection.ping_at = now + self.options.keep_alive_interval;
         registry.enter(key);
-        self.queue(registry, key, |out| out.extend_from_slice(handshake::ACCEPTED));
+        queue(registry, key, |out| out.extend_from_slice(handshake::ACCEPTED));
         self.states.insert(key, H::State::default());
         self.on_connected(registry, key)
     }
@@ -252,22 +252,6 @@ impl<H: Hub> HubEndpoint<H> {
             );
         });
         registry.end(key, Closed::Handshake);
-    }
-
-    pub(super) fn queue(
-        &self,
-        registry: &mut Registry,
-        key: ConnectionKey,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
-        let queued = registry.queue::<std::convert::Infallible>(key, Kind::Text, |out| {
-            write(out);
-            Ok(())
-        });
-        match queued {
-            Ok(delivery) => delivery.ignore(),
-            Err(never) => match never {},
-        }
     }
 
     /// Runs the timers that are due: once each, however many periods were missed (D8).
@@ -365,7 +349,7 @@ impl<H: Hub> Application for HubEndpoint<H> {
         if connection.ping_at <= now {
             // Whatever else was sent meanwhile: .NET counts from its last ping (COR-113).
             connection.ping_at = now + self.options.keep_alive_interval;
-            self.queue(registry, key, |out| protocol.write_ping(out));
+            queue(registry, key, |out| protocol.write_ping(out));
         }
     }
 
@@ -413,6 +397,18 @@ impl<H: Hub> Application for HubEndpoint<H> {
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
+    }
+}
+
+/// Queues a message that can always be written.
+pub(super) fn queue(registry: &mut Registry, key: ConnectionKey, write: impl FnOnce(&mut Vec<u8>)) {
+    let queued = registry.queue::<std::convert::Infallible>(key, Kind::Text, |out| {
+        write(out);
+        Ok(())
+    });
+    match queued {
+        Ok(delivery) => delivery.ignore(),
+        Err(never) => match never {},
     }
 }
 

@@ -114,9 +114,11 @@ pub(super) enum Failure {
     Unwritable(WriteError),
 }
 
+type Tick<H> = Box<dyn Fn(&mut H, &mut Clients<'_>)>;
+
 pub(super) struct Timer<H> {
     pub(super) period: Duration,
-    pub(super) run: Box<dyn Fn(&mut H, &mut Clients<'_>)>,
+    pub(super) run: Tick<H>,
 }
 
 impl<H: Hub> Methods<H> {
@@ -222,6 +224,12 @@ pub trait AsyncMethod<H: Hub, Args>: 'static {
     fn into_later(self) -> LaterFn<H>;
 }
 
+/// Counts arguments.
+macro_rules! count {
+    () => { 0 };
+    ($first:ident $($rest:ident)*) => { 1 + count!($($rest)*) };
+}
+
 macro_rules! arity {
     ($($argument:ident $value:ident),*) => {
         impl<H, F, R, K, $($argument,)*> Method<H, (R, K, $($argument,)*)> for F
@@ -240,7 +248,7 @@ macro_rules! arity {
                 Box::new(move |hub, context, arguments, answer| {
                     #[allow(unused_mut, reason = "methods without arguments take none")]
                     let mut arguments = arguments;
-                    arguments.expect_count(0 $(+ one::<$argument>())*).map_err(Failure::Binding)?;
+                    arguments.expect_count(count!($($value)*)).map_err(Failure::Binding)?;
                     $(let $value = arguments.take::<$argument>().map_err(Failure::Binding)?;)*
                     let reply = self(hub, context, $($value),*);
                     let result = reply.into_result().map_err(Failure::Refused)?;
@@ -263,7 +271,7 @@ macro_rules! arity {
                 Box::new(move |call, arguments| {
                     #[allow(unused_mut, reason = "methods without arguments take none")]
                     let mut arguments = arguments;
-                    arguments.expect_count(0 $(+ one::<$argument>())*)?;
+                    arguments.expect_count(count!($($value)*))?;
                     $(let $value = arguments.take::<$argument>()?;)*
                     let future = self(call, $($value),*);
                     Ok(Box::pin(async move {
@@ -274,11 +282,6 @@ macro_rules! arity {
             }
         }
     };
-}
-
-/// Counts types.
-const fn one<T>() -> usize {
-    1
 }
 
 arity!();

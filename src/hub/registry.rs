@@ -18,7 +18,7 @@ use crate::transport::{Connection, ConnectionOptions, Joiner, NEVER, Stage};
 pub(crate) type Ring = Arc<dyn Fn() + Send + Sync>;
 
 /// The tables of one shard: connections, and the worlds (hubs) they belong to.
-pub struct Registry {
+pub(crate) struct Registry {
     pub(crate) now: Moment,
     pub(crate) rng: Rng,
     pub(crate) pool: Pool,
@@ -297,7 +297,7 @@ impl Registry {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.outbox.on_sent(&mut self.pool);
         // More may wait, or the socket may have nothing left to live for.
-        if !connection.outbox.is_empty() || !connection.is_open() || !connection.wants_input() {
+        if !connection.outbox.is_empty() || !connection.is_open() {
             self.mark(key);
         }
     }

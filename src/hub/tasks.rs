@@ -97,10 +97,12 @@ impl<H: Hub> Default for Local<H> {
     }
 }
 
+type Work<H> = Box<dyn FnOnce(&mut H, Option<&mut <H as Hub>::State>, &mut Clients<'_>)>;
+
 /// Work that wants the hub.
 pub(super) struct Job<H: Hub> {
     pub(super) connection: ConnectionKey,
-    pub(super) work: Box<dyn FnOnce(&mut H, Option<&mut H::State>, &mut Clients<'_>)>,
+    pub(super) work: Work<H>,
 }
 
 /// The time as tasks see it, and who sleeps.
@@ -178,19 +180,19 @@ impl<T> Future for Filled<T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<T> {
         let mut slot = self.0.borrow_mut();
-        match slot.value.take() {
-            Some(value) => Poll::Ready(value),
-            None => {
-                slot.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if let Some(value) = slot.value.take() {
+            return Poll::Ready(value);
         }
+        slot.waker = Some(context.waker().clone());
+        Poll::Pending
     }
 }
 
+type Task<T> = Pin<Box<dyn Future<Output = T>>>;
+
 /// The tasks of one hub.
 pub(super) struct Tasks<T> {
-    running: slab::Slab<(u64, Pin<Box<dyn Future<Output = T>>>)>,
+    running: slab::Slab<(u64, Task<T>)>,
     ready: Arc<Ready>,
     next_number: u64,
 }
@@ -205,7 +207,7 @@ impl<T> Tasks<T> {
     }
 
     /// Adds a task; it is polled first by the next [`Tasks::poll`].
-    pub(super) fn spawn(&mut self, task: Pin<Box<dyn Future<Output = T>>>) {
+    pub(super) fn spawn(&mut self, task: Task<T>) {
         let number = self.next_number;
         self.next_number += 1;
         let place = self.running.insert((number, task));

@@ -33,15 +33,8 @@ impl<W: WebSocket> RawEndpoint<W> {
         let mut peer = Peer::new(registry, self.world, key);
         let handler = &mut self.handler;
         if let Err(panic) = contained(|| handler.on_message(&mut peer, message)) {
-            self.panicked(registry, key, &panic);
+            panicked(registry, key, &panic);
         }
-    }
-
-    /// A panic ends the socket that caused it, and nothing else.
-    fn panicked(&self, registry: &mut Registry, key: ConnectionKey, panic: &str) {
-        registry.count_panic();
-        tracing::error!(panic, "a WebSocket handler panicked; its socket ends");
-        registry.end_with(key, Closed::Aborted, Some(1011), "");
     }
 }
 
@@ -55,7 +48,7 @@ impl<W: WebSocket> Application for RawEndpoint<W> {
         let mut peer = Peer::new(registry, self.world, key);
         let handler = &mut self.handler;
         if let Err(panic) = contained(|| handler.on_open(&mut peer)) {
-            self.panicked(registry, key, &panic);
+            panicked(registry, key, &panic);
         }
     }
 
@@ -119,4 +112,11 @@ impl<W: WebSocket> Application for RawEndpoint<W> {
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
+}
+
+/// A panic ends the socket that caused it, and nothing else.
+fn panicked(registry: &mut Registry, key: ConnectionKey, panic: &str) {
+    registry.count_panic();
+    tracing::error!(panic, "a WebSocket handler panicked; its socket ends");
+    registry.end_with(key, Closed::Aborted, Some(1011), "");
 }

@@ -159,7 +159,7 @@ impl Default for RawOptions {
         Self {
             message_bytes_max: 64 * 1024,
             fragments_max: 1024,
-            keep_alive_interval: Some(Duration::from_secs(120)),
+            keep_alive_interval: Some(Duration::from_mins(2)),
             close_timeout: Duration::from_secs(5),
             subprotocols: Vec::new(),
             outbox: OutboxLimits::default(),

@@ -32,11 +32,6 @@ impl Files {
     }
 
     pub(super) fn answer(&mut self, request: &Request<'_>, prefix: &str) -> Response<'static> {
-        match request.method() {
-            Method::Get | Method::Head => {}
-            Method::Options => return Response::new(204).header("Allow", METHODS),
-            _ => return Response::text(405, "Method Not Allowed").header("Allow", METHODS),
-        }
         let path = request.path();
         let path = path.strip_prefix(prefix).unwrap_or(&path);
         let path = if path.is_empty() { "/" } else { path };
@@ -46,6 +41,11 @@ impl Files {
         let Some((path, info)) = self.find(relative) else {
             return Response::text(404, "Not Found");
         };
+        match request.method() {
+            Method::Get | Method::Head => {}
+            Method::Options => return Response::new(204).header("Allow", METHODS),
+            _ => return Response::text(405, "Method Not Allowed").header("Allow", METHODS),
+        }
         if info.is_known_to(request.head()) {
             return info.not_modified(&self.cache_control);
         }

@@ -17,6 +17,8 @@ use crate::protocol::http::{Request, Response};
 use crate::raw::{RawOptions, WebSocket};
 use crate::transport::ConnectionOptions;
 
+type OnListening = Box<dyn FnOnce(&[SocketAddr])>;
+
 /// A server program: endpoints, then [`Server::run`].
 ///
 /// Each endpoint is given as a function of the shard's number, because each shard has a hub of
@@ -25,7 +27,7 @@ pub struct Server {
     config: Config,
     endpoints: Vec<Box<dyn Fn(Shard, usize) -> Shard + Send + Sync>>,
     post: Arc<PostOffice>,
-    on_listening: Option<Box<dyn FnOnce(&[SocketAddr])>>,
+    on_listening: Option<OnListening>,
 }
 
 impl Server {
@@ -118,7 +120,7 @@ impl Server {
         for endpoint in &self.endpoints {
             shard = endpoint(shard, 0);
         }
-        self.post.open(shard.post());
+        self.post.open(&shard.post());
         end_on_signals(shard.post(), self.config.drain_timeout)?;
         let addresses = shard.local_addrs();
         tracing::info!(?addresses, driver = shard.driver_name(), "listening");
@@ -126,7 +128,7 @@ impl Server {
             ready(&addresses);
         }
         while !shard.is_drained() {
-            shard.turn(Duration::MAX)?;
+            shard.turn_before_turn(Duration::MAX)?;
         }
         tracing::info!(counters = ?shard.counters(), "drained");
         Ok(())
@@ -167,12 +169,14 @@ impl PostOffice {
         }
     }
 
-    fn open(&self, post: Post) {
+    fn open(&self, post: &Post) {
         let mut office = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Office::Waiting(letters) =
             std::mem::replace(&mut *office, Office::Open(post.clone()))
         {
-            letters.into_iter().for_each(|mail| post.put(mail));
+            for mail in letters {
+                post.put(mail);
+            }
         }
     }
 }

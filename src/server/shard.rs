@@ -143,6 +143,13 @@ impl Shard {
     ///
     /// When the driver fails as a whole; the shard is of no more use then.
     pub fn turn(&mut self, budget: Duration) -> Result<(), Error> {
+        self.turn_before_turn(budget)?;
+        // Nobody knows when the next turn comes, so what was queued must not wait for it.
+        Ok(self.driver.flush()?)
+    }
+
+    /// A turn that another one follows at once: it brings what was queued to the kernel.
+    pub(super) fn turn_before_turn(&mut self, budget: Duration) -> Result<(), Error> {
         let wait = match self.engine.deadline() {
             Some(deadline) => budget.min(deadline.since(self.now())),
             None => budget,

@@ -61,18 +61,16 @@ impl Engine {
     ) -> Answer {
         let id = request.query("id").filter(|id| !id.is_empty());
         let response = match request.method() {
+            Method::Get if is_event_stream(request) => {
+                self.other_transport(mount, id.as_deref(), "ServerSentEvents")
+            }
+            // What is no proper opening of a WebSocket is an ordinary request to the original,
+            // whatever is wrong with it (COR-164).
             Method::Get => match Verdict::of(request) {
                 Verdict::Accept { key } => {
                     return self.attach(mount, socket, http, request, id.as_deref(), key);
                 }
-                Verdict::WrongVersion => websocket::wrong_version(),
-                Verdict::Malformed(text) => Response::text(400, text).closing(),
-                Verdict::NotWebSocket => {
-                    let events = is_event_stream(request);
-                    let name = if events { "ServerSentEvents" } else { "LongPolling" };
-                    let response = self.other_transport(mount, id.as_deref(), name);
-                    if events { response } else { uncached(response) }
-                }
+                _ => uncached(self.other_transport(mount, id.as_deref(), "LongPolling")),
             },
             Method::Post => self.with_known_id(mount, id.as_deref(), |_| {
                 Response::text(405, "POST requests are not allowed for WebSocket connections.")

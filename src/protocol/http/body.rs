@@ -149,16 +149,12 @@ impl BodyDecoder {
                 self.left = self.left << 4 | u64::from(digit);
                 Stage::Size(digits + 1)
             }
-            (Stage::Size(1..), b'\r') | (Stage::Extension, b'\r') => Stage::SizeLf,
-            (Stage::Size(1..), b';') => {
+            (Stage::Size(1..) | Stage::Extension, b'\r') => Stage::SizeLf,
+            (Stage::Size(1..), b';') | (Stage::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.count_overhead(limits)?;
                 Stage::Extension
             }
             (Stage::Size(_), _) => return Err(Refused::bad("A chunk size is malformed.")),
-            (Stage::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.count_overhead(limits)?;
-                Stage::Extension
-            }
             (Stage::Extension, _) => {
                 return Err(Refused::bad("A chunk extension has a forbidden byte."));
             }
@@ -195,8 +191,9 @@ impl BodyDecoder {
                 return Err(Refused::bad("A trailer ends without CR."));
             }
         }
-        // The two bytes of the empty line at the end are no overhead.
-        if self.overhead + self.trailers.len() > limits.chunk_overhead_bytes_max + 2 {
+        // A CR in front of a line begins the empty line at the end, which is no overhead.
+        let may_end = self.trailers == b"\r" || self.trailers.ends_with(b"\n\r");
+        if !may_end && self.overhead + self.trailers.len() > limits.chunk_overhead_bytes_max {
             return Err(too_much_overhead());
         }
         Ok(Stage::Trailer)

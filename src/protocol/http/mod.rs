@@ -5,6 +5,8 @@
 //! refusal no byte is parsed again (T-CHUNK). Timeouts, routes and files are the business of the
 //! layers above. There is no compression, no HTTP/2 and no CONNECT.
 
+#![expect(clippy::mut_mut, reason = "input is taken from the front of a writable slice")]
+
 mod body;
 mod client;
 pub mod files;

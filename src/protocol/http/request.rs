@@ -20,6 +20,10 @@ pub struct RequestReader {
     scan: Scan,
     /// The beginning of a head whose end has not come.
     head: Vec<u8>,
+    /// How much of `head` was searched.
+    searched: usize,
+    /// Bytes that the current line may still grow by without passing a limit.
+    free: u32,
     /// A request whose body is not complete.
     pending: Option<Box<Pending>>,
     /// After a refusal: nothing is parsed any more.
@@ -60,7 +64,34 @@ impl RequestReader {
     /// # Errors
     ///
     /// [`Refused`], once: answer it and close. All further input is discarded.
+    #[inline]
     pub fn read<'a>(
+        &mut self,
+        input: &mut &'a mut [u8],
+        limits: &Limits,
+    ) -> Result<Option<Request<'a>>, Refused> {
+        if let &mut [byte] = &mut **input
+            && self.keep_one(byte)
+        {
+            *input = &mut [];
+            return Ok(None);
+        }
+        self.read_more(input, limits)
+    }
+
+    /// A byte that drips in alone and decides nothing, without the cost of all the rest
+    /// (T-DRIP). It is searched with those that follow it, so it is still looked at once.
+    #[inline]
+    fn keep_one(&mut self, byte: u8) -> bool {
+        let keep = byte != b'\n' && self.free > 0 && self.head.len() < self.head.capacity();
+        if keep {
+            self.free -= 1;
+            self.head.push(byte);
+        }
+        keep
+    }
+
+    fn read_more<'a>(
         &mut self,
         input: &mut &'a mut [u8],
         limits: &Limits,
@@ -85,7 +116,7 @@ impl RequestReader {
 
     /// Whether nothing of a request was received: the socket may close without harm.
     pub fn is_idle(&self) -> bool {
-        self.pending.is_none() && self.scan.is_at_start()
+        self.pending.is_none() && self.head.is_empty() && self.scan.is_at_start()
     }
 
     /// The head of the request whose body is being received.
@@ -141,7 +172,12 @@ impl RequestReader {
         input: &mut &'a mut [u8],
         limits: &Limits,
     ) -> Result<Option<Cow<'a, str>>, Refused> {
-        take_head(&mut self.scan, &mut self.head, input, limits)
+        // What `keep_one` kept has no LF and passes no limit, so nothing can be found in it.
+        self.scan.search(&self.head[self.searched..], limits)?;
+        let head = take_head(&mut self.scan, &mut self.head, input, limits)?;
+        self.searched = self.head.len();
+        self.free = if head.is_none() { self.scan.free(limits) } else { 0 };
+        Ok(head)
     }
 }
 

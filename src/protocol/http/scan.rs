@@ -70,6 +70,17 @@ impl Scan {
         Ok(Found::Nothing)
     }
 
+    /// How many bytes without LF may follow before a limit has to be looked at again.
+    pub(super) fn free(&self, limits: &Limits) -> u32 {
+        let (used, max) = if self.lines == 0 {
+            (self.line_bytes as usize, limits.line_bytes_max)
+        } else {
+            // The CR and LF of the line count, too.
+            ((self.headers_bytes + self.line_bytes + 2) as usize, limits.headers_bytes_max)
+        };
+        u32::try_from(max.saturating_sub(used)).unwrap_or(u32::MAX)
+    }
+
     /// Whether not a byte of a head was seen yet.
     pub(super) fn is_at_start(&self) -> bool {
         self.lines == 0 && self.line_bytes == 0

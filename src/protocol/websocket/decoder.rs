@@ -222,7 +222,7 @@ impl Decoder {
             }
             if !input.is_empty() {
                 let rest = take(input, usize::MAX);
-                self.straddle = Some(Straddle::new(rest));
+                self.straddle = Some(Box::new(Straddle::new(rest)));
             }
             return Ok(None);
         }
@@ -290,7 +290,7 @@ impl Decoder {
                 if long >> 63 != 0 {
                     return violation("a length has its top bit set");
                 }
-                if long <= u64::from(u16::MAX) {
+                if u16::try_from(long).is_ok() {
                     return violation("a length is not in its shortest form");
                 }
                 (long, 10)
@@ -377,7 +377,7 @@ impl Decoder {
             None if self.frame_left == 0 => Cow::Borrowed(piece),
             None => {
                 if !piece.is_empty() {
-                    self.straddle = Some(Straddle::new(piece));
+                    self.straddle = Some(Box::new(Straddle::new(piece)));
                 }
                 return Ok(None);
             }
@@ -405,8 +405,8 @@ impl Decoder {
 }
 
 impl Straddle {
-    fn new(bytes: &[u8]) -> Box<Self> {
-        let mut straddle = Box::new(Self { len: 0, bytes: [0; CONTROL_BYTES_MAX] });
+    fn new(bytes: &[u8]) -> Self {
+        let mut straddle = Self { len: 0, bytes: [0; CONTROL_BYTES_MAX] };
         straddle.push(bytes);
         straddle
     }

@@ -5,6 +5,8 @@
 //! Close belong to the layers above. There are no extensions here: a set reserved bit is a
 //! violation.
 
+#![expect(clippy::mut_mut, reason = "input is taken from the front of a writable slice")]
+
 mod decoder;
 mod encoder;
 mod handshake;
