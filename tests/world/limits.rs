@@ -103,6 +103,24 @@ fn a_busy_hub_bounds_what_waits_for_it() {
     assert_eq!(wire.unreceived(), 0, "it reads on when the hub has time");
 }
 
+#[test]
+fn requests_in_front_of_the_end_are_all_answered() {
+    let mut world = hall();
+    let mut wire = Wire::tcp(&mut world);
+    let request = b"POST /hub/negotiate HTTP/1.1\r\nHost: sim\r\nContent-Length: 0\r\n\r\n";
+    let count = 1000;
+    let all = request.repeat(count);
+    wire.shut_window(world.now() + Duration::from_secs(1));
+    wire.bytes(&mut world, &all);
+    wire.shutdown(&mut world);
+    world.pass(Duration::from_secs(1));
+    let mut text = String::new();
+    while wire.read_text(&mut world, &mut text) {
+        world.settle();
+    }
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), count);
+}
+
 /// Counts its ticks.
 #[derive(Debug, Default)]
 struct Ticker {
