@@ -7,6 +7,8 @@
 mod audiences;
 #[path = "world/calls.rs"]
 mod calls;
+#[path = "world/client.rs"]
+mod client;
 #[path = "world/endings.rs"]
 mod endings;
 #[path = "world/hall.rs"]

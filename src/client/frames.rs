@@ -101,7 +101,7 @@ impl Client {
                 self.events.push_back(Event::Invocation(invocation));
             }
             HubMessage::Completion { invocation_id, outcome } => {
-                let known = invocation_id.parse().ok().filter(|id| self.calls.remove(id).is_some());
+                let known = invocation_id.parse().ok().filter(|id| self.calls.remove(id));
                 match known {
                     Some(id) => {
                         let outcome = match outcome {

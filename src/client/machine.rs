@@ -1,6 +1,6 @@
 //! The life of a client: which stage it is in, what ends it, and when it tries again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::event::{CallId, Event, Outcome};
@@ -36,7 +36,7 @@ pub struct Client {
     pub(super) last_received: Moment,
     pub(super) last_sent: Moment,
     /// Calls that wait for their completion, by the number that is their id on the wire.
-    pub(super) calls: BTreeMap<u64, ()>,
+    pub(super) calls: BTreeSet<u64>,
     next_call: u64,
     pub(super) strays: u64,
     /// Whether a handshake was ever answered.
@@ -120,7 +120,7 @@ impl Client {
             stage_ends: NEVER,
             last_received: Moment::START,
             last_sent: Moment::START,
-            calls: BTreeMap::new(),
+            calls: BTreeSet::new(),
             next_call: 0,
             strays: 0,
             was_open: false,
@@ -231,7 +231,7 @@ impl Client {
             may_reconnect: true,
         });
         self.output.clear();
-        for (call, ()) in std::mem::take(&mut self.calls) {
+        for call in std::mem::take(&mut self.calls) {
             let outcome = Outcome::Canceled;
             self.events.push_back(Event::Completed { call: CallId(call), outcome });
         }
@@ -262,7 +262,7 @@ impl Client {
         let number = self.next_call;
         self.call(now, Some(&number.to_string()), method, arguments)?;
         self.next_call += 1;
-        self.calls.insert(number, ());
+        self.calls.insert(number);
         Ok(CallId(number))
     }
 

@@ -31,11 +31,11 @@ impl Client {
     /// Bytes came in. They are changed where they lie.
     pub fn on_bytes(&mut self, now: Moment, bytes: &mut [u8]) {
         let mut input = bytes;
-        if matches!(self.stage, Stage::Negotiating(_) | Stage::Upgrading(_)) {
-            if let Err(error) = self.on_http(now, &mut input) {
-                self.fail(error);
-                return;
-            }
+        if matches!(self.stage, Stage::Negotiating(_) | Stage::Upgrading(_))
+            && let Err(error) = self.on_http(now, &mut input)
+        {
+            self.fail(error);
+            return;
         }
         if matches!(self.stage, Stage::Handshaking | Stage::Open | Stage::Closing) {
             self.on_frames(now, input);

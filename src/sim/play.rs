@@ -10,7 +10,7 @@ use super::listener::Listener;
 use super::stage::SimHub;
 use super::topic::SimTopic;
 use super::trace::Trace;
-use super::world::World;
+use super::world::{Turn, World};
 use crate::base::{Moment, Rng};
 use crate::hub::{Counters, HubOptions};
 use crate::io::sim::{Dials, OneIn};
@@ -66,24 +66,20 @@ pub fn run(seed: u64, keep_log: bool) -> Result<Report, Failure> {
     let mut play = Play::new(seed, keep_log);
     let result = play.perform();
     let log = play.trace.lines().to_vec();
-    match result {
-        Err(what) => {
-            let now = play.world.now().since(Moment::START);
-            Err(Failure { seed, what: format!("after {now:?}: {what}"), log })
-        }
-        Ok(()) => {
-            let books = play.books.borrow();
-            Ok(Report {
-                hash: play.trace.hash(),
-                turns: play.world.turns(),
-                time: play.world.now().since(Moment::START),
-                connections: books.visits.len(),
-                messages: books.rooms.values().map(|room| room.said).sum(),
-                counters: play.world.counters_of_all(),
-                log,
-            })
-        }
+    if let Err(what) = result {
+        let now = play.world.now().since(Moment::START);
+        return Err(Failure { seed, what: format!("after {now:?}: {what}"), log });
     }
+    let books = play.books.borrow();
+    Ok(Report {
+        hash: play.trace.hash(),
+        turns: play.world.turns(),
+        time: play.world.now().since(Moment::START),
+        connections: books.visits.len(),
+        messages: books.rooms.values().map(|room| room.said).sum(),
+        counters: play.world.counters_of_all(),
+        log,
+    })
 }
 
 struct Play {
@@ -175,9 +171,9 @@ impl Play {
         self.players.iter().try_for_each(Player::check_present)?;
         self.listeners.iter().try_for_each(Listener::check_present)?;
         if self.rng.one_in(3) {
-            self.go_down()?
+            self.go_down()?;
         } else {
-            self.leave()?
+            self.leave()?;
         }
         self.players.iter().try_for_each(Player::check_past)?;
         self.listeners.iter().try_for_each(Listener::check_past)?;
@@ -295,7 +291,7 @@ impl Play {
         loop {
             let mut moved = false;
             for shard in 0..self.world.shards() {
-                moved |= self.world.turn(shard)? != Default::default();
+                moved |= self.world.turn(shard)? != Turn::default();
             }
             for player in &mut self.players {
                 moved |= player.pump(&self.world, &mut self.trace, true)?;

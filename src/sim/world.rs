@@ -33,7 +33,7 @@ use crate::transport::ConnectionOptions;
 /// let mut wire = Wire::hub(&mut world, "/hub");
 /// wire.text(&mut world, r#"{"type":1,"invocationId":"7","target":"echo","arguments":[42]}"#);
 /// assert_eq!(wire.hear(&mut world), [r#"{"type":3,"invocationId":"7","result":42}"#]);
-/// world.pass(Duration::from_secs(15));
+/// world.pass(Duration::from_secs(16));
 /// assert_eq!(wire.hear(&mut world), [r#"{"type":6}"#]);
 /// ```
 pub struct World {

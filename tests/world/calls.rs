@@ -196,7 +196,7 @@ fn cor_129_with_one_at_a_time_answers_come_in_order() {
     wire.text(&mut world, &invoke("2", "Later", r#"["quick",10]"#));
     wire.text(&mut world, &invoke("3", "Echo", r#"["now"]"#));
     assert_eq!(wire.hear(&mut world), [""; 0]);
-    world.pass(Duration::from_millis(2000));
+    world.pass(Duration::from_secs(2));
     assert_eq!(wire.hear(&mut world), [result("1", r#""slow""#)]);
     world.pass(Duration::from_millis(10));
     let rest = [result("2", r#""quick""#), result("3", r#""now""#)];
@@ -211,9 +211,9 @@ fn cor_130_with_two_at_a_time_the_second_overtakes_and_the_third_waits() {
     wire.text(&mut world, &invoke("2", "Later", r#"["quick",1000]"#));
     wire.text(&mut world, &invoke("3", "Echo", r#"["now"]"#));
     assert_eq!(wire.hear(&mut world), [""; 0]);
-    world.pass(Duration::from_millis(1000));
+    world.pass(Duration::from_secs(1));
     assert_eq!(wire.hear(&mut world), [result("2", r#""quick""#), result("3", r#""now""#)]);
-    world.pass(Duration::from_millis(1000));
+    world.pass(Duration::from_secs(1));
     assert_eq!(wire.hear(&mut world), [result("1", r#""slow""#)]);
 }
 

@@ -119,7 +119,7 @@ fn cor_114_who_never_pings_may_be_silent() {
     let mut world = hall();
     let mut wire = guest(&mut world);
     wire.text(&mut world, &invoke("1", "Add", "[1,2]"));
-    world.pass(Duration::from_secs(600));
+    world.pass(Duration::from_mins(10));
     let heard = wire.hear(&mut world);
     assert!(heard[1..].iter().all(|record| record == r#"{"type":6}"#), "{heard:?}");
 }
@@ -271,7 +271,7 @@ fn cor_122_who_does_not_read_is_let_go_and_the_others_hear_everything() {
     let mut deaf = guest(&mut world);
     let mut wire = guest(&mut world);
     assert_eq!(deaf.hear(&mut world), [ARRIVED]);
-    deaf.shut_window(world.now() + Duration::from_secs(60));
+    deaf.shut_window(world.now() + Duration::from_mins(1));
     for _ in 0..12 {
         world.enter(0, |_: &mut Hall, clients| clients.all().send("news", ()).ignore());
         world.pass(Duration::from_secs(1));

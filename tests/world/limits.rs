@@ -180,7 +180,7 @@ fn d8_a_stall_of_a_minute_disconnects_nobody_who_spoke_meanwhile() {
     let mut frame = Vec::new();
     let ping = b"{\"type\":6}\x1e";
     tickhub::protocol::websocket::write_masked_frame(&mut frame, OpCode::Text, true, [1; 4], ping);
-    world.set_now(world.now() + Duration::from_secs(60));
+    world.set_now(world.now() + Duration::from_mins(1));
     wire.bytes(&mut world, &frame);
     world.pass(Duration::from_secs(1));
     assert_eq!(world.sizes().1, 1);
