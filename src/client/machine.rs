@@ -39,6 +39,7 @@ pub struct Client {
     pub(super) calls: BTreeSet<u64>,
     next_call: u64,
     pub(super) strays: u64,
+    pub(super) violations: u64,
     /// Whether a handshake was ever answered.
     pub(super) was_open: bool,
     /// Attempts to reconnect since the connection was lost.
@@ -123,6 +124,7 @@ impl Client {
             calls: BTreeSet::new(),
             next_call: 0,
             strays: 0,
+            violations: 0,
             was_open: false,
             attempts: 0,
             scratch: Vec::new(),
@@ -305,6 +307,11 @@ impl Client {
         self.strays
     }
 
+    /// Sockets that were given up because the server broke a protocol.
+    pub fn violations(&self) -> u64 {
+        self.violations
+    }
+
     fn connect(&mut self, now: Moment) {
         self.connection_id = None;
         self.token = None;
@@ -336,6 +343,12 @@ impl Client {
         self.attempts = 0;
         // At once, as the JavaScript client does: the server begins to watch us (§8.1, step 6).
         self.ping(now);
+    }
+
+    /// The server broke a protocol.
+    pub(super) fn accuse(&mut self, error: String) {
+        self.violations += 1;
+        self.fail(error);
     }
 
     /// Something is wrong on this socket: it is given up.

@@ -79,8 +79,14 @@ impl Client {
     fn on_http(&mut self, now: Moment, input: &mut &mut [u8]) -> Result<(), String> {
         let limits = Limits::default();
         loop {
-            let incoming = self.reader.next(input, &limits).map_err(|error| error.to_string())?;
-            let Some(incoming) = incoming else { return Ok(()) };
+            let incoming = match self.reader.next(input, &limits) {
+                Ok(Some(incoming)) => incoming,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    self.violations += 1;
+                    return Err(error.to_string());
+                }
+            };
             match (incoming, &mut self.stage) {
                 (Incoming::Head(head), Stage::Negotiating(negotiation)) => {
                     negotiation.status = head.status();

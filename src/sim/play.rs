@@ -12,7 +12,7 @@ use super::topic::SimTopic;
 use super::trace::Trace;
 use super::world::{Turn, World};
 use crate::base::{Moment, Rng};
-use crate::hub::{Counters, HubOptions};
+use crate::hub::{Counters, HubOptions, contained};
 use crate::io::sim::{Dials, OneIn};
 use crate::raw::RawOptions;
 use crate::transport::{ConnectionOptions, OutboxLimits};
@@ -64,7 +64,9 @@ impl std::error::Error for Failure {}
 /// A rule was broken.
 pub fn run(seed: u64, keep_log: bool) -> Result<Report, Failure> {
     let mut play = Play::new(seed, keep_log);
-    let result = play.perform();
+    // A panic is a failure of the seed like any other.
+    let result =
+        contained(|| play.perform()).unwrap_or_else(|panic| Err(format!("panic: {panic}")));
     let log = play.trace.lines().to_vec();
     if let Err(what) = result {
         let now = play.world.now().since(Moment::START);
