@@ -119,6 +119,19 @@ impl<H: Hub> HubEndpoint<H> {
         registry.mark(key);
     }
 
+    /// Works through what came before the input ended, whatever the share of a turn is: it is
+    /// bounded by what may wait. What is behind a busy hub has nobody left to answer to.
+    fn process_rest(&mut self, registry: &mut Registry, key: ConnectionKey) {
+        while let Some(connection) = registry.get_mut(key)
+            && connection.stage == Stage::Open
+            && !connection.hub.blocked
+            && !connection.backlog.is_empty()
+        {
+            let mut rest = std::mem::take(&mut connection.backlog);
+            self.process(registry, key, &mut rest);
+        }
+    }
+
     fn too_long(
         &mut self,
         registry: &mut Registry,
@@ -355,6 +368,7 @@ impl<H: Hub> Application for HubEndpoint<H> {
 
     fn input_ended(&mut self, registry: &mut Registry, key: ConnectionKey, end: InputEnd<'_>) {
         let orderly = matches!(end, InputEnd::Closed { .. });
+        self.process_rest(registry, key);
         let Some(connection) = registry.get(key) else { return };
         let closed = match connection.records.finish() {
             Err(error) if connection.stage == Stage::Open => {

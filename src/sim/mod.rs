@@ -23,4 +23,4 @@ mod world;
 pub use play::{Failure, Report, run};
 pub use trace::Trace;
 pub use wire::{Answer, Frame, Wire};
-pub use world::World;
+pub use world::{Turn, World};
