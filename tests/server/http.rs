@@ -1,5 +1,6 @@
 //! HTTP on real sockets: what time and limits do.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
@@ -89,9 +90,11 @@ pub(crate) fn a_half_closed_client_is_answered(driver: DriverChoice) {
 pub(crate) fn a_thousand_pipelined_requests_are_answered_in_order(driver: DriverChoice) {
     let running = run(driver, HttpOptions::default(), echo);
     let mut client = running.connect();
-    let requests: String = (0..1000)
-        .map(|n| format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n<{n:05}>"))
-        .collect();
+    let mut requests = String::new();
+    for n in 0..1000 {
+        requests.push_str("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n");
+        write!(requests, "<{n:05}>").expect("memory can be written");
+    }
     client.write(requests);
     let answers = client.read_text("<00999>");
     let order: Vec<usize> =
@@ -120,7 +123,7 @@ pub(crate) fn answers_that_nobody_reads_stop_the_reading(driver: DriverChoice) {
     while bodies < COUNT * 100_000 {
         let count = reader.0.read(&mut part).expect("an answer comes in time");
         assert!(count > 0, "the end came after {bodies} bytes");
-        bodies += part[..count].iter().filter(|byte| **byte == b'x').count();
+        bodies += memchr::memchr_iter(b'x', &part[..count]).count();
     }
     writer.join().expect("the writer did not panic");
 }
