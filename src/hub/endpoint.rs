@@ -74,7 +74,7 @@ impl<H: Hub> HubEndpoint<H> {
         let mut input = bytes;
         let mut count = 0;
         loop {
-            if count == RECORDS_PER_TURN_MAX && !input.is_empty() {
+            if count == RECORDS_PER_PIECE_MAX && !input.is_empty() {
                 if let Some(connection) = registry.get_mut(key) {
                     connection.backlog.extend_from_slice(input);
                 }
@@ -454,9 +454,9 @@ fn next_tick(due: Moment, period: Duration, now: Moment) -> Moment {
     due + Duration::from_nanos(nanos)
 }
 
-/// Records of one connection in one turn at most: what is left waits for the next one, so that
+/// Records of one received piece at most: what is left waits for the next turn, so that
 /// nobody holds up the others (T-SEP).
-const RECORDS_PER_TURN_MAX: usize = 256;
+const RECORDS_PER_PIECE_MAX: usize = 256;
 
 /// Rounds of tasks in one turn at most.
 const TASK_ROUNDS_MAX: usize = 16;
