@@ -33,10 +33,7 @@ fn regression_a_large_result_does_not_deafen_the_server() {
     let large = wire.hear(&mut world);
     assert_eq!(large.len(), 1);
     wire.text(&mut world, &invoke("2", "Echo", r#"["still there?"]"#));
-    assert_eq!(
-        wire.hear(&mut world),
-        [r#"{"type":3,"invocationId":"2","result":"still there?"}"#]
-    );
+    assert_eq!(wire.hear(&mut world), [r#"{"type":3,"invocationId":"2","result":"still there?"}"#]);
 }
 
 /// A ping that came while a batch was in flight waited for the next message to this client.
