@@ -85,15 +85,27 @@ impl Outbox {
         limits: &OutboxLimits,
         pool: &mut Pool,
     ) -> Result<(), Overflow> {
-        self.room_for(frame.len(), limits)?;
-        self.write(frame, 1, pool);
+        self.append_framed(&[], frame, limits, pool)
+    }
+
+    /// Like [`Outbox::append`], for a frame whose header lies elsewhere than its payload: both
+    /// are copied to where they are sent from, and nowhere else.
+    pub fn append_framed(
+        &mut self,
+        header: &[u8],
+        payload: &[u8],
+        limits: &OutboxLimits,
+        pool: &mut Pool,
+    ) -> Result<(), Overflow> {
+        self.room_for(header.len() + payload.len(), limits)?;
+        self.write(header, payload, 1, pool);
         Ok(())
     }
 
     /// Queues bytes that are no message: a response head, a control frame. They bypass the
     /// limits, because whoever writes them bounds them (one pong, one close frame).
     pub fn append_control(&mut self, bytes: &[u8], pool: &mut Pool) {
-        self.write(bytes, 0, pool);
+        self.write(&[], bytes, 0, pool);
     }
 
     /// The next batch for the driver, unless one is in flight or nothing waits.
@@ -206,20 +218,25 @@ impl Outbox {
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8], messages: u32, pool: &mut Pool) {
-        self.bytes += bytes.len();
+    fn write(&mut self, header: &[u8], payload: &[u8], messages: u32, pool: &mut Pool) {
+        let len = header.len() + payload.len();
+        self.bytes += len;
         let waiting = self.frames.len() > self.taken as usize;
         if waiting
             && let Some(last) = self.frames.back_mut()
             && (last.messages == 0) == (messages == 0)
-            && last.bytes.len() + bytes.len() <= LARGE_FRAME_BYTES
+            && last.bytes.len() + len <= LARGE_FRAME_BYTES
             && let Some(open) = last.bytes.only()
         {
-            open.extend_from_slice(bytes);
+            open.extend_from_slice(header);
+            open.extend_from_slice(payload);
             last.messages += messages;
             return;
         }
-        let frame = pool.fill(|open| open.extend_from_slice(bytes));
+        let frame = pool.fill(|open| {
+            open.extend_from_slice(header);
+            open.extend_from_slice(payload);
+        });
         self.frames.push_back(Frame { bytes: frame, messages });
     }
 }
