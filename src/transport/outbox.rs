@@ -126,13 +126,8 @@ impl Outbox {
             }
             batch
         } else {
-            let mut bytes = 0;
-            let small = self.frames.range(start..).take_while(|frame| {
-                bytes += frame.bytes.len();
-                bytes <= SLICE_BYTES && frame.bytes.len() <= LARGE_FRAME_BYTES
-            });
-            let count = small.count();
-            self.taken += u32::try_from(count).expect("a slice holds few frames");
+            let count = self.count_small(start);
+            self.taken += count as u32;
             if count == 1 {
                 Batch::whole(front.bytes.clone())
             } else {
@@ -209,6 +204,19 @@ impl Outbox {
     /// Since when the batch that is with the driver has been there.
     pub fn in_flight_since(&self) -> Option<Moment> {
         self.in_flight_since
+    }
+
+    /// How many of the frames from `start` on are small and leave together; the first is small.
+    fn count_small(&self, start: usize) -> usize {
+        if self.frames.len() == start + 1 {
+            return 1;
+        }
+        let mut bytes = 0;
+        let small = self.frames.range(start..).take_while(|frame| {
+            bytes += frame.bytes.len();
+            bytes <= SLICE_BYTES && frame.bytes.len() <= LARGE_FRAME_BYTES
+        });
+        small.count()
     }
 
     fn room_for(&self, bytes: usize, limits: &OutboxLimits) -> Result<(), Overflow> {
