@@ -3,24 +3,15 @@
 //! Two questions are asked of other parsers here. Is our own scan of the envelope worth having?
 //! And from which size on is simd-json faster than `serde_json` for typed arguments?
 
+mod common;
+
 use std::hint::black_box;
 
+use common::{CALL, Player, bind_call, call_with, players};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use tickhub::protocol::hub_protocol::{HubMessage, HubProtocolKind, Text};
-
-/// A call as the JavaScript client writes it, 92 bytes.
-const SMALL: &str = r#"{"target":"say","arguments":["lobby","a text of usual length"],"invocationId":"42","type":1}"#;
-
-/// What a game client sends: mostly numbers.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Player {
-    id: u32,
-    x: f32,
-    y: f32,
-    name: String,
-}
+use tickhub::protocol::hub_protocol::{HubMessage, HubProtocolKind};
 
 /// The same call as others would read it.
 #[derive(Deserialize)]
@@ -35,32 +26,14 @@ struct Envelope<'a> {
     arguments: Option<&'a RawValue>,
 }
 
-fn players(bytes: usize) -> String {
-    let mut list = Vec::new();
-    let mut id = 0_u16;
-    loop {
-        let (x, y) = (f32::from(id) * 1.37 + 0.01, f32::from(id) * -0.73);
-        list.push(Player { id: id.into(), x, y, name: format!("player {id}") });
-        let text = serde_json::to_string(&list).expect("players are written");
-        if text.len() >= bytes {
-            return text;
-        }
-        id += 1;
-    }
-}
-
-fn call(argument: &str) -> String {
-    format!(r#"{{"target":"say","arguments":[{argument}],"invocationId":"42","type":1}}"#)
-}
-
 fn read(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("read");
     let text = format!("\"{}\"", "a text that is somewhat longer ".repeat(530));
     let inputs = [
-        ("92 B", SMALL.to_owned()),
-        ("1 KiB", call(&players(1024))),
-        ("16 KiB", call(&players(16 * 1024))),
-        ("16 KiB of text", call(&text)),
+        ("92 B", CALL.to_owned()),
+        ("1 KiB", call_with(&players(1024))),
+        ("16 KiB", call_with(&players(16 * 1024))),
+        ("16 KiB of text", call_with(&text)),
     ];
     for (name, input) in &inputs {
         group.throughput(Throughput::Bytes(input.len() as u64));
@@ -89,17 +62,10 @@ fn read(criterion: &mut Criterion) {
             });
         });
     }
-    let mut record = SMALL.to_owned().into_bytes();
-    group.throughput(Throughput::Bytes(SMALL.len() as u64));
+    let mut record = CALL.to_owned().into_bytes();
+    group.throughput(Throughput::Bytes(CALL.len() as u64));
     group.bench_function("92 B with two borrowed texts", |bencher| {
-        bencher.iter(|| match HubProtocolKind::Json.read(black_box(&mut record)) {
-            Ok(HubMessage::Invocation(mut call)) => {
-                let room = call.arguments.take::<Text<'_>>().expect("a text");
-                let text = call.arguments.take::<Text<'_>>().expect("a text");
-                room.len() + text.len()
-            }
-            _ => 0,
-        });
+        bencher.iter(|| bind_call(black_box(&mut record)));
     });
     group.finish();
 }

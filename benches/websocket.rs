@@ -2,47 +2,28 @@
 
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
+mod common;
+
 use std::hint::black_box;
 
+use common::{call_record, decode, frames};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tickhub::protocol::websocket::{
-    Decoder, Event, Limits, OpCode, Role, unmask, write_frame, write_header, write_masked_frame,
+    Decoder, Limits, OpCode, Role, unmask, write_frame, write_header,
 };
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A small call, as a JavaScript client sends it.
-const CALL: &[u8] =
-    b"{\"type\":1,\"invocationId\":\"12\",\"target\":\"Send\",\"arguments\":[\"Ann\",\"Hello!\"]}\x1e";
-
-fn frames(code: OpCode, payload: &[u8], count: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    for _ in 0..count {
-        write_masked_frame(&mut out, code, true, MASK, payload);
-    }
-    out
-}
-
-fn decode(decoder: &mut Decoder, bytes: &mut [u8], limits: &Limits) -> usize {
-    let mut input = bytes;
-    let mut total = 0;
-    while let Some(event) = decoder.next(&mut input, limits).expect("it is valid") {
-        if let Event::Data { bytes, .. } = event {
-            total += bytes.len();
-        }
-    }
-    total
-}
-
 fn decoding(c: &mut Criterion) {
+    let call = call_record();
     let limits = Limits { message_bytes_max: Some(1 << 20), ..Limits::default() };
     let mut group = c.benchmark_group("websocket/decode");
     let long = "x".repeat(16 * 1024).into_bytes();
     let accents = "é".repeat(8 * 1024).into_bytes();
     for (name, bytes) in [
-        ("one call", frames(OpCode::Text, CALL, 1)),
-        ("eight calls", frames(OpCode::Text, CALL, 8)),
-        ("one call, binary", frames(OpCode::Binary, CALL, 1)),
+        ("one call", frames(OpCode::Text, &call, 1)),
+        ("eight calls", frames(OpCode::Text, &call, 8)),
+        ("one call, binary", frames(OpCode::Binary, &call, 1)),
         ("16 KiB of ASCII", frames(OpCode::Text, &long, 1)),
         ("16 KiB of accents", frames(OpCode::Text, &accents, 1)),
         ("16 KiB, binary", frames(OpCode::Binary, &long, 1)),
@@ -57,7 +38,7 @@ fn decoding(c: &mut Criterion) {
             );
         });
     }
-    let bytes = frames(OpCode::Text, CALL, 8);
+    let bytes = frames(OpCode::Text, &call, 8);
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function("eight calls, byte by byte", |b| {
         let mut decoder = Decoder::new(Role::Server);
@@ -85,17 +66,18 @@ fn unmasking(c: &mut Criterion) {
 }
 
 fn encoding(c: &mut Criterion) {
+    let call = call_record();
     let mut group = c.benchmark_group("websocket/encode");
     let mut out = Vec::with_capacity(32 * 1024);
     group.bench_function("header", |b| {
         b.iter(|| {
             out.clear();
-            write_header(&mut out, OpCode::Text, true, black_box(CALL.len()));
+            write_header(&mut out, OpCode::Text, true, black_box(call.len()));
             black_box(out.len())
         });
     });
     let long = vec![b'x'; 16 * 1024];
-    for (name, payload) in [("one call", CALL), ("16 KiB", &long[..])] {
+    for (name, payload) in [("one call", &call[..]), ("16 KiB", &long[..])] {
         group.throughput(Throughput::Bytes(payload.len() as u64));
         group.bench_function(name, |b| {
             b.iter(|| {

@@ -62,6 +62,11 @@ impl Shared {
 
     /// The vector itself, while nobody else refers to it.
     pub fn only(&mut self) -> Option<&mut Vec<u8>> {
+        // `get_mut` locks the count of weak references first. A broadcast asks this twice for
+        // each recipient, and nearly always others have the frame too: a plain load tells so.
+        if Arc::strong_count(&self.0) > 1 {
+            return None;
+        }
         Arc::get_mut(&mut self.0)
     }
 

@@ -60,7 +60,7 @@ impl<H: Hub> HubEndpoint<H> {
                 let outcome =
                     contained(|| run(hub, &mut context, invocation.arguments, &mut answer));
                 if written.is_some() {
-                    queue(registry, key, |out| out.extend_from_slice(&body));
+                    registry.queue_encoded(key, Kind::Text, &body).ignore();
                 }
                 registry.give_body(body);
                 self.conclude(registry, key, protocol, &method.name, id, outcome);

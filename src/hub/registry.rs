@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use super::closed::Closed;
 use super::world::World;
-use crate::base::{
-    ConnectionId, ConnectionKey, HashMap, Keyed as _, Moment, Pool, Rng, Shared, Table,
-};
+use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
 use crate::protocol::websocket::{self, Kind, OpCode};
 use crate::transport::{Connection, ConnectionOptions, Joiner, NEVER, Stage};
 
@@ -322,20 +320,36 @@ impl Registry {
     ) -> Result<Delivery, E> {
         let mut body = std::mem::take(&mut self.body);
         body.clear();
-        let written = write(&mut body);
-        if written.is_ok() {
-            self.audience.clear();
-            self.audience.push(key.slot());
+        let queued = write(&mut body).map(|()| self.queue_encoded(key, kind, &body));
+        if body.capacity() <= SCRATCH_BYTES_MAX {
+            self.body = body;
         }
-        self.body = body;
-        // A stale key must not reach the next tenant of the slot.
-        written.map(|()| {
-            if self.connections.get(key).is_some() {
-                self.deliver(kind)
-            } else {
-                Delivery::default()
-            }
-        })
+        queued
+    }
+
+    /// Queues one encoded message for one connection.
+    pub(super) fn queue_encoded(
+        &mut self,
+        key: ConnectionKey,
+        kind: Kind,
+        body: &[u8],
+    ) -> Delivery {
+        let Some(connection) = self.connections.get_mut(key) else { return Delivery::default() };
+        if !connection.is_open() {
+            return Delivery::default();
+        }
+        header(&mut self.frame, kind, body.len());
+        let limits = &connection.options.outbox;
+        if connection.outbox.append_framed(&self.frame, body, limits, &mut self.pool).is_err() {
+            self.end(key, Closed::TooSlow(OUTBOX_FULL));
+            return Delivery { queued: 0, refused: 1 };
+        }
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(key);
+        }
+        self.counters.sent += 1;
+        Delivery { queued: 1, refused: 0 }
     }
 
     /// Queues one message that `write` encodes once for everybody whom `select` names.
@@ -377,9 +391,13 @@ impl Registry {
     fn deliver(&mut self, kind: Kind) -> Delivery {
         let mut delivery = Delivery::default();
         let mut slow = Vec::new();
-        frame(&mut self.frame, kind, &self.body);
-        let shared: Option<Shared> = (self.audience.len() > 1)
-            .then(|| self.pool.fill(|bytes| bytes.extend_from_slice(&self.frame)));
+        header(&mut self.frame, kind, self.body.len());
+        let shared: Option<Shared> = (self.audience.len() > 1).then(|| {
+            self.pool.fill(|bytes| {
+                bytes.extend_from_slice(&self.frame);
+                bytes.extend_from_slice(&self.body);
+            })
+        });
         for &slot in &self.audience {
             let Some((key, connection)) = self.connections.at_slot_mut(slot) else { continue };
             if !connection.is_open() {
@@ -388,7 +406,9 @@ impl Registry {
             let limits = &connection.options.outbox;
             let queued = match &shared {
                 Some(shared) => connection.outbox.push(shared, limits),
-                None => connection.outbox.append(&self.frame, limits, &mut self.pool),
+                None => {
+                    connection.outbox.append_framed(&self.frame, &self.body, limits, &mut self.pool)
+                }
             };
             if queued.is_err() {
                 slow.push(key);
@@ -410,7 +430,6 @@ impl Registry {
         }
         if self.body.capacity() > SCRATCH_BYTES_MAX {
             self.body = Vec::new();
-            self.frame = Vec::new();
         }
         delivery
     }
@@ -418,13 +437,18 @@ impl Registry {
 
 /// Frames `body` as one WebSocket message.
 fn frame(out: &mut Vec<u8>, kind: Kind, body: &[u8]) {
+    header(out, kind, body.len());
+    out.extend_from_slice(body);
+}
+
+/// Writes the header of one WebSocket message.
+fn header(out: &mut Vec<u8>, kind: Kind, body_len: usize) {
     out.clear();
     let code = match kind {
         Kind::Text => OpCode::Text,
         Kind::Binary => OpCode::Binary,
     };
-    websocket::write_header(out, code, true, body.len());
-    out.extend_from_slice(body);
+    websocket::write_header(out, code, true, body_len);
 }
 
 /// The detail of [`Closed::TooSlow`] when the hard limit is the cause.

@@ -1,10 +1,11 @@
 //! The end of a turn: the only place that sends.
 
 use super::Engine;
-use crate::base::{ConnectionKey, SocketKey};
+use super::alarms::Token;
+use crate::base::ConnectionKey;
 use crate::io::Op;
 use crate::protocol::websocket::{self, OpCode};
-use crate::transport::{SocketStage, Stage};
+use crate::transport::{NEVER, SocketStage, Stage};
 
 impl Engine {
     /// Turns what changed into operations: one send per socket at most, bounded for each turn.
@@ -23,34 +24,38 @@ impl Engine {
         registry.joiner.forget(&mut registry.pool);
     }
 
+    /// A broadcast comes here once for each recipient, so each of the two is looked up once.
     fn flush_connection(&mut self, key: ConnectionKey) {
-        self.arm_connection(key);
         let now = self.registry.now;
-        let registry = &mut self.registry;
-        let Some(connection) = registry.connection_and_buffers(key) else { return };
-        let (connection, pool, joiner) = connection;
+        let Some((connection, pool, joiner)) = self.registry.connection_and_buffers(key) else {
+            return;
+        };
         connection.dirty = false;
+        let deadline = connection.deadline();
+        if deadline != NEVER && connection.alarm.needs(deadline) {
+            self.wheel.insert(deadline, Token::Connection(key));
+        }
         let Some(socket_key) = connection.socket else { return };
         let Some(socket) = self.sockets.get_mut(socket_key) else { return };
         let SocketStage::WebSocket(websocket) = &mut socket.stage else { return };
+        let closing = connection.stage == Stage::Closing;
 
         // The newest ping is answered when the socket has room; older ones need no answer.
         if !connection.outbox.is_in_flight()
             && let Some(payload) = websocket.pong.take()
-            && connection.stage != Stage::Closing
+            && !closing
         {
             let mut frame = Vec::with_capacity(payload.len() + 2);
             websocket::write_frame(&mut frame, OpCode::Pong, &payload);
             connection.outbox.append_control(&frame, pool);
         }
         if let Some(batch) = connection.outbox.take(now, joiner, pool) {
-            let stalled_at = now + connection.options.outbox.stall_timeout;
             self.ops.push(Op::Send { socket: socket_key, batch });
-            self.arm_socket(socket_key, stalled_at);
-            self.regulate(socket_key, key);
-            return;
-        }
-        if connection.stage == Stage::Closing && connection.outbox.is_empty() {
+            let stalled_at = now + connection.options.outbox.stall_timeout;
+            if socket.alarm.needs(stalled_at) {
+                self.wheel.insert(stalled_at, Token::Socket(socket_key));
+            }
+        } else if closing && connection.outbox.is_empty() {
             // Both Close frames have passed, or nobody waits for one any more.
             if websocket.peer_closed || socket.finished {
                 self.close_socket(socket_key, false);
@@ -59,14 +64,8 @@ impl Engine {
             }
             return;
         }
-        self.regulate(socket_key, key);
-    }
-
-    /// Reads from a socket only while its connection can take more (back-pressure).
-    fn regulate(&mut self, socket_key: SocketKey, key: ConnectionKey) {
-        let Some(connection) = self.registry.get(key) else { return };
-        let Some(socket) = self.sockets.get_mut(socket_key) else { return };
-        let pause = connection.stage != Stage::Closing && !connection.wants_input();
+        // A socket is read only while its connection can take more (back-pressure).
+        let pause = !closing && !connection.wants_input();
         if socket.paused != pause {
             socket.paused = pause;
             self.ops.push(if pause {

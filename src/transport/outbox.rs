@@ -85,15 +85,27 @@ impl Outbox {
         limits: &OutboxLimits,
         pool: &mut Pool,
     ) -> Result<(), Overflow> {
-        self.room_for(frame.len(), limits)?;
-        self.write(frame, 1, pool);
+        self.append_framed(&[], frame, limits, pool)
+    }
+
+    /// Like [`Outbox::append`], for a frame whose header lies elsewhere than its payload: both
+    /// are copied to where they are sent from, and nowhere else.
+    pub fn append_framed(
+        &mut self,
+        header: &[u8],
+        payload: &[u8],
+        limits: &OutboxLimits,
+        pool: &mut Pool,
+    ) -> Result<(), Overflow> {
+        self.room_for(header.len() + payload.len(), limits)?;
+        self.write(header, payload, 1, pool);
         Ok(())
     }
 
     /// Queues bytes that are no message: a response head, a control frame. They bypass the
     /// limits, because whoever writes them bounds them (one pong, one close frame).
     pub fn append_control(&mut self, bytes: &[u8], pool: &mut Pool) {
-        self.write(bytes, 0, pool);
+        self.write(&[], bytes, 0, pool);
     }
 
     /// The next batch for the driver, unless one is in flight or nothing waits.
@@ -114,13 +126,8 @@ impl Outbox {
             }
             batch
         } else {
-            let mut bytes = 0;
-            let small = self.frames.range(start..).take_while(|frame| {
-                bytes += frame.bytes.len();
-                bytes <= SLICE_BYTES && frame.bytes.len() <= LARGE_FRAME_BYTES
-            });
-            let count = small.count();
-            self.taken += u32::try_from(count).expect("a slice holds few frames");
+            let count = self.count_small(start);
+            self.taken += count as u32;
             if count == 1 {
                 Batch::whole(front.bytes.clone())
             } else {
@@ -215,6 +222,19 @@ impl Outbox {
         Ok(sum - self.frames.front().map_or(0, |frame| frame.bytes.len()))
     }
 
+    /// How many of the frames from `start` on are small and leave together; the first is small.
+    fn count_small(&self, start: usize) -> usize {
+        if self.frames.len() == start + 1 {
+            return 1;
+        }
+        let mut bytes = 0;
+        let small = self.frames.range(start..).take_while(|frame| {
+            bytes += frame.bytes.len();
+            bytes <= SLICE_BYTES && frame.bytes.len() <= LARGE_FRAME_BYTES
+        });
+        small.count()
+    }
+
     fn room_for(&self, bytes: usize, limits: &OutboxLimits) -> Result<(), Overflow> {
         if self.bytes > 0 && self.bytes + bytes > limits.hard_bytes {
             return Err(Overflow);
@@ -222,20 +242,25 @@ impl Outbox {
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8], messages: u32, pool: &mut Pool) {
-        self.bytes += bytes.len();
+    fn write(&mut self, header: &[u8], payload: &[u8], messages: u32, pool: &mut Pool) {
+        let len = header.len() + payload.len();
+        self.bytes += len;
         let waiting = self.frames.len() > self.taken as usize;
         if waiting
             && let Some(last) = self.frames.back_mut()
             && (last.messages == 0) == (messages == 0)
-            && last.bytes.len() + bytes.len() <= LARGE_FRAME_BYTES
+            && last.bytes.len() + len <= LARGE_FRAME_BYTES
             && let Some(open) = last.bytes.only()
         {
-            open.extend_from_slice(bytes);
+            open.extend_from_slice(header);
+            open.extend_from_slice(payload);
             last.messages += messages;
             return;
         }
-        let frame = pool.fill(|open| open.extend_from_slice(bytes));
+        let frame = pool.fill(|open| {
+            open.extend_from_slice(header);
+            open.extend_from_slice(payload);
+        });
         self.frames.push_back(Frame { bytes: frame, messages });
     }
 }
