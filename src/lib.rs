@@ -1,24 +1,93 @@
 //! tickhub: a realtime server and library that unmodified SignalR clients talk to.
+//!
+//! The paved path is [`Hub`], [`Methods`], [`Context`] and [`Server`]:
+//!
+//! ```no_run
+//! use tickhub::{Config, Context, Error, Hub, HubError, Methods, Server, Text, client};
+//!
+//! client! {
+//!     /// What a browser can hear.
+//!     trait Browser {
+//!         fn message(from: &str, text: &str) = "message";
+//!         fn joined(who: &str) = "joined";
+//!     }
+//! }
+//!
+//! /// One per shard, yours alone: no locks.
+//! #[derive(Default)]
+//! struct Chat {
+//!     said: u64,
+//! }
+//!
+//! impl Hub for Chat {
+//!     /// Per connection: here, a name.
+//!     type State = String;
+//!
+//!     fn methods(m: &mut Methods<Self>) {
+//!         m.on("join", Chat::join).on("say", Chat::say);
+//!     }
+//! }
+//!
+//! impl Chat {
+//!     fn join(
+//!         &mut self,
+//!         ctx: &mut Context<Self>,
+//!         room: String,
+//!         name: String,
+//!     ) -> Result<u64, HubError> {
+//!         if name.is_empty() {
+//!             return Err(HubError::new("a name, please"));
+//!         }
+//!         ctx.join(&room)?;
+//!         ctx.group(&room).joined(&name).ignore();
+//!         *ctx.state() = name;
+//!         Ok(self.said)
+//!     }
+//!
+//!     fn say(&mut self, ctx: &mut Context<Self>, room: Text, text: Text) {
+//!         self.said += 1;
+//!         let from = ctx.state().clone();
+//!         ctx.group(&room).message(&from, &text).ignore();
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Error> {
+//!     Server::new(Config::default()).hub("/chat", |_| Chat::default()).run()
+//! }
+//! ```
+//!
+//! [`WebSocket`] serves plain WebSockets beside hubs. [`Shard`] is the same server without a
+//! thread, for a loop of your own. How it is built: [`architecture`].
 
 pub mod base;
 pub mod client;
-pub mod hub;
+mod hub;
 pub mod io;
 pub mod protocol;
-pub mod raw;
-pub mod server;
-pub mod shard;
+mod raw;
+mod server;
+mod shard;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod transport;
 
+#[doc = include_str!("ARCHITECTURE.md")]
+pub mod architecture {}
+
+/// The example of the front page is a whole program.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use base::{ConnectionId, ToConnectionId};
 pub use hub::{
-    Audience, Call, Clients, Closed, Context, Delivery, Hub, HubError, HubOptions, Methods,
+    AsyncMethod, Audience, Call, Clients, Closed, Context, Counters, Delivery, Hub, HubError,
+    HubOptions, Method, Methods, Reply,
 };
 pub use io::DriverChoice;
 pub use protocol::http;
 pub use protocol::hub_protocol::Text;
 pub use raw::{Message, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
+pub use shard::HttpOptions;
 pub use transport::{ConnectionOptions, OutboxLimits};

@@ -3,8 +3,20 @@
 //! `SEEDS=n` plays more or fewer seeds than 200, `FIRST=n` begins elsewhere, `SEED=n` replays one
 //! and prints what happened.
 
+#[path = "world/audiences.rs"]
+mod audiences;
+#[path = "world/calls.rs"]
+mod calls;
+#[path = "world/client.rs"]
+mod client;
+#[path = "world/endings.rs"]
+mod endings;
 #[path = "world/hall.rs"]
 mod hall;
+#[path = "world/limits.rs"]
+mod limits;
+#[path = "world/openings.rs"]
+mod openings;
 #[path = "world/regressions.rs"]
 mod regressions;
 
@@ -21,19 +33,31 @@ fn every_seed_ends_well() {
     let first = number("FIRST").unwrap_or(1);
     let count = number("SEEDS").unwrap_or(200);
     let mut failures = Vec::new();
-    let (mut turns, mut connections, mut messages) = (0, 0, 0);
+    let (mut turns, mut messages) = (0, 0);
+    let (mut opened, mut too_slow, mut violations, mut panics) = (0, 0, 0, 0);
     for seed in first..first + count {
         match sim::run(seed, false) {
             Ok(report) => {
                 turns += report.turns;
-                connections += report.connections;
                 messages += report.messages;
+                opened += report.counters.opened;
+                too_slow += report.counters.too_slow;
+                violations += report.counters.violations;
+                panics += report.counters.panics;
             }
             Err(failure) => failures.push(failure.to_string()),
         }
     }
-    println!("{count} seeds: {turns} turns, {connections} connections, {messages} messages");
+    println!(
+        "{count} seeds: {turns} turns, {messages} messages; {opened} connections opened, of them \
+         {too_slow} were too slow and {violations} broke a rule; {panics} panics"
+    );
     assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
+    if count >= 100 {
+        // A play in which nothing happens finds nothing.
+        assert!(opened > count * 10 && messages > count * 100);
+        assert!(too_slow > count / 10 && violations > count && panics > count / 2);
+    }
 }
 
 #[test]

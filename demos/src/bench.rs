@@ -45,5 +45,7 @@ pub(crate) fn serve(server: Server) -> Server {
         outbox: OutboxLimits { hard_bytes: 16 * 1024 * 1024, ..OutboxLimits::default() },
         ..Default::default()
     };
-    server.hub_with("/bench", HubOptions::default(), connection, |_| Bench)
+    // Developers call it: they may read what went wrong.
+    let options = HubOptions { enable_detailed_errors: true, ..HubOptions::default() };
+    server.hub_with("/bench", options, connection, |_| Bench)
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use tickhub::{Closed, Context, Hub, HubError, Methods, Server, Text, client};
+use tickhub::{
+    Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Methods, Server, Text, client,
+};
 
 client! {
     /// What a browser can hear.
@@ -159,7 +161,9 @@ fn now_ms() -> u64 {
 }
 
 pub(crate) fn serve(server: Server) -> Server {
-    server.hub("/hubs/chat", |_| Chat::default())
+    // The page shows why it was closed, such as the limit that a message was over.
+    let options = HubOptions { enable_detailed_errors: true, ..HubOptions::default() };
+    server.hub_with("/hubs/chat", options, ConnectionOptions::default(), |_| Chat::default())
 }
 
 const NAME_CHARS_MAX: usize = 32;

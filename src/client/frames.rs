@@ -19,14 +19,17 @@ impl Client {
                 Ok(Some(event)) => event,
                 Ok(None) => return,
                 Err(violation) => {
-                    self.fail(format!("the server broke the WebSocket protocol: {violation}"));
+                    self.accuse(format!("the server broke the WebSocket protocol: {violation}"));
                     return;
                 }
             };
             match event {
                 websocket::Event::Data { bytes, .. } => {
                     if let Err(error) = self.on_records(now, bytes) {
-                        self.fail(error);
+                        self.accuse(error);
+                        return;
+                    }
+                    if self.stage == Stage::Hanging {
                         return;
                     }
                 }
@@ -63,6 +66,9 @@ impl Client {
         let mut records = std::mem::take(&mut self.records);
         let mut input = bytes;
         let result = loop {
+            if self.stage == Stage::Hanging {
+                break Ok(());
+            }
             match records.next(&mut input, None) {
                 Ok(Some(record)) => {
                     if let Err(error) = self.on_record(now, record) {
@@ -84,7 +90,10 @@ impl Client {
                     self.opened(now);
                     Ok(())
                 }
-                Ok(Err(refusal)) => Err(refusal),
+                Ok(Err(refusal)) => {
+                    self.fail(refusal);
+                    Ok(())
+                }
                 Err(error) => Err(error.to_string()),
             };
         }
@@ -101,7 +110,7 @@ impl Client {
                 self.events.push_back(Event::Invocation(invocation));
             }
             HubMessage::Completion { invocation_id, outcome } => {
-                let known = invocation_id.parse().ok().filter(|id| self.calls.remove(id).is_some());
+                let known = invocation_id.parse().ok().filter(|id| self.calls.remove(id));
                 match known {
                     Some(id) => {
                         let outcome = match outcome {

@@ -1,6 +1,6 @@
 //! The life of a client: which stage it is in, what ends it, and when it tries again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::event::{CallId, Event, Outcome};
@@ -36,9 +36,10 @@ pub struct Client {
     pub(super) last_received: Moment,
     pub(super) last_sent: Moment,
     /// Calls that wait for their completion, by the number that is their id on the wire.
-    pub(super) calls: BTreeMap<u64, ()>,
+    pub(super) calls: BTreeSet<u64>,
     next_call: u64,
     pub(super) strays: u64,
+    pub(super) violations: u64,
     /// Whether a handshake was ever answered.
     pub(super) was_open: bool,
     /// Attempts to reconnect since the connection was lost.
@@ -120,9 +121,10 @@ impl Client {
             stage_ends: NEVER,
             last_received: Moment::START,
             last_sent: Moment::START,
-            calls: BTreeMap::new(),
+            calls: BTreeSet::new(),
             next_call: 0,
             strays: 0,
+            violations: 0,
             was_open: false,
             attempts: 0,
             scratch: Vec::new(),
@@ -231,7 +233,7 @@ impl Client {
             may_reconnect: true,
         });
         self.output.clear();
-        for (call, ()) in std::mem::take(&mut self.calls) {
+        for call in std::mem::take(&mut self.calls) {
             let outcome = Outcome::Canceled;
             self.events.push_back(Event::Completed { call: CallId(call), outcome });
         }
@@ -262,7 +264,7 @@ impl Client {
         let number = self.next_call;
         self.call(now, Some(&number.to_string()), method, arguments)?;
         self.next_call += 1;
-        self.calls.insert(number, ());
+        self.calls.insert(number);
         Ok(CallId(number))
     }
 
@@ -305,6 +307,11 @@ impl Client {
         self.strays
     }
 
+    /// Sockets that were given up because the server broke a protocol.
+    pub fn violations(&self) -> u64 {
+        self.violations
+    }
+
     fn connect(&mut self, now: Moment) {
         self.connection_id = None;
         self.token = None;
@@ -336,6 +343,12 @@ impl Client {
         self.attempts = 0;
         // At once, as the JavaScript client does: the server begins to watch us (§8.1, step 6).
         self.ping(now);
+    }
+
+    /// The server broke a protocol.
+    pub(super) fn accuse(&mut self, error: String) {
+        self.violations += 1;
+        self.fail(error);
     }
 
     /// Something is wrong on this socket: it is given up.

@@ -31,11 +31,11 @@ impl Client {
     /// Bytes came in. They are changed where they lie.
     pub fn on_bytes(&mut self, now: Moment, bytes: &mut [u8]) {
         let mut input = bytes;
-        if matches!(self.stage, Stage::Negotiating(_) | Stage::Upgrading(_)) {
-            if let Err(error) = self.on_http(now, &mut input) {
-                self.fail(error);
-                return;
-            }
+        if matches!(self.stage, Stage::Negotiating(_) | Stage::Upgrading(_))
+            && let Err(error) = self.on_http(now, &mut input)
+        {
+            self.fail(error);
+            return;
         }
         if matches!(self.stage, Stage::Handshaking | Stage::Open | Stage::Closing) {
             self.on_frames(now, input);
@@ -79,8 +79,14 @@ impl Client {
     fn on_http(&mut self, now: Moment, input: &mut &mut [u8]) -> Result<(), String> {
         let limits = Limits::default();
         loop {
-            let incoming = self.reader.next(input, &limits).map_err(|error| error.to_string())?;
-            let Some(incoming) = incoming else { return Ok(()) };
+            let incoming = match self.reader.next(input, &limits) {
+                Ok(Some(incoming)) => incoming,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    self.violations += 1;
+                    return Err(error.to_string());
+                }
+            };
             match (incoming, &mut self.stage) {
                 (Incoming::Head(head), Stage::Negotiating(negotiation)) => {
                     negotiation.status = head.status();

@@ -23,9 +23,11 @@ impl Registry {
 
     fn check_connection(&self, key: ConnectionKey, connection: &Connection) -> Result<(), String> {
         let outbox = &connection.outbox;
-        let most = connection.options.outbox.hard_bytes + ONE_FRAME_BYTES;
-        if outbox.bytes() > most {
-            return Err(format!("{} bytes wait, {most} are allowed", outbox.bytes()));
+        // One frame may be of any size when it is the first.
+        let behind = outbox.check()?;
+        let most = connection.options.outbox.hard_bytes + CONTROL_BYTES;
+        if behind > most {
+            return Err(format!("{behind} bytes wait behind the first frame of {most} allowed"));
         }
         if connection.departed && connection.socket.is_none() {
             return Err("it has left and has no socket, but is still known".into());
@@ -71,5 +73,5 @@ impl World {
     }
 }
 
-/// Control frames and one message may be on top of the hard limit.
-const ONE_FRAME_BYTES: usize = 1024;
+/// Control frames and last words are on top of the hard limit.
+const CONTROL_BYTES: usize = 1024;

@@ -74,7 +74,7 @@ impl<H: Hub> HubEndpoint<H> {
         let mut input = bytes;
         let mut count = 0;
         loop {
-            if count == RECORDS_PER_TURN_MAX && !input.is_empty() {
+            if count == RECORDS_PER_PIECE_MAX && !input.is_empty() {
                 if let Some(connection) = registry.get_mut(key) {
                     connection.backlog.extend_from_slice(input);
                 }
@@ -117,6 +117,19 @@ impl<H: Hub> HubEndpoint<H> {
             }
         }
         registry.mark(key);
+    }
+
+    /// Works through what came before the input ended, whatever the share of a turn is: it is
+    /// bounded by what may wait. What is behind a busy hub has nobody left to answer to.
+    fn process_rest(&mut self, registry: &mut Registry, key: ConnectionKey) {
+        while let Some(connection) = registry.get_mut(key)
+            && connection.stage == Stage::Open
+            && !connection.hub.blocked
+            && !connection.backlog.is_empty()
+        {
+            let mut rest = std::mem::take(&mut connection.backlog);
+            self.process(registry, key, &mut rest);
+        }
     }
 
     fn too_long(
@@ -355,6 +368,7 @@ impl<H: Hub> Application for HubEndpoint<H> {
 
     fn input_ended(&mut self, registry: &mut Registry, key: ConnectionKey, end: InputEnd<'_>) {
         let orderly = matches!(end, InputEnd::Closed { .. });
+        self.process_rest(registry, key);
         let Some(connection) = registry.get(key) else { return };
         let closed = match connection.records.finish() {
             Err(error) if connection.stage == Stage::Open => {
@@ -440,9 +454,9 @@ fn next_tick(due: Moment, period: Duration, now: Moment) -> Moment {
     due + Duration::from_nanos(nanos)
 }
 
-/// Records of one connection in one turn at most: what is left waits for the next one, so that
+/// Records of one received piece at most: what is left waits for the next turn, so that
 /// nobody holds up the others (T-SEP).
-const RECORDS_PER_TURN_MAX: usize = 256;
+const RECORDS_PER_PIECE_MAX: usize = 256;
 
 /// Rounds of tasks in one turn at most.
 const TASK_ROUNDS_MAX: usize = 16;

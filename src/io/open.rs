@@ -22,7 +22,7 @@ pub enum DriverChoice {
 
 /// The word names no driver.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{word:?} is no driver: say auto, io_uring or epoll")]
+#[error("{word:?} is no driver: say auto, uring or epoll")]
 pub struct UnknownDriver {
     word: String,
 }
@@ -33,7 +33,7 @@ impl FromStr for DriverChoice {
     fn from_str(word: &str) -> Result<Self, UnknownDriver> {
         match word {
             "auto" => Ok(Self::Auto),
-            "io_uring" | "uring" => Ok(Self::Uring),
+            "uring" => Ok(Self::Uring),
             "epoll" => Ok(Self::Epoll),
             _ => Err(UnknownDriver { word: word.to_owned() }),
         }
@@ -44,7 +44,7 @@ impl fmt::Display for DriverChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Auto => "auto",
-            Self::Uring => "io_uring",
+            Self::Uring => "uring",
             Self::Epoll => "epoll",
         })
     }
@@ -88,6 +88,6 @@ mod tests {
             assert_eq!(choice.to_string().parse(), Ok(choice));
         }
         let error = "kqueue".parse::<DriverChoice>().expect_err("there is no such driver");
-        assert_eq!(error.to_string(), "\"kqueue\" is no driver: say auto, io_uring or epoll");
+        assert_eq!(error.to_string(), "\"kqueue\" is no driver: say auto, uring or epoll");
     }
 }

@@ -128,7 +128,7 @@ impl Engine {
                     Some(Stage::Negotiated) => known,
                     Some(Stage::Closing) | None => return Answer::Response(no_connection()),
                     // A second socket for a living connection (COR-018).
-                    Some(_) => return Answer::Response(Response::new(409)),
+                    Some(_) => return Answer::Response(Response::text(409, "")),
                 },
             },
         };

@@ -208,12 +208,15 @@ impl Engine {
             let batch = http.outbox.take(now, &mut registry.joiner, &mut registry.pool);
             let closing = http.closing && http.outbox.is_empty();
             let pause = !http.backlog.is_empty();
-            let deadline = self.http_deadline(&http);
-            let stalled_at = now + OutboxLimits::default().stall_timeout;
+            // While an answer is on its way its progress counts, and no deadline of a request: that
+            // may be past, and would wake the shard again and again.
+            let deadline = match http.outbox.in_flight_since() {
+                Some(since) => since + OutboxLimits::default().stall_timeout,
+                None => self.http_deadline(&http),
+            };
             self.put_http(key, http);
             if let Some(batch) = batch {
                 self.ops.push(Op::Send { socket: key, batch });
-                self.arm_socket(key, stalled_at);
             } else if closing {
                 self.linger(key);
                 continue;

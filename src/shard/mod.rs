@@ -1,7 +1,7 @@
 //! The engine of one shard: completions and time go in, operations and a deadline come out.
 //!
 //! It has no clock, no descriptor and no thread. One turn is: any number of
-//! [`Engine::on_completion`], then [`Engine::end_turn`], which runs what became due and is the only
+//! `on_completion`, then `end_turn`, which runs what became due and is the only
 //! place that sends.
 
 mod alarms;

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::base::{ConnectionKey, SocketKey};
 use crate::hub::{Closed, InputEnd, Piece};
-use crate::protocol::websocket::Event;
+use crate::protocol::websocket::{self, Event, OpCode};
 use crate::transport::{SocketStage, Stage};
 
 impl Engine {
@@ -11,11 +11,11 @@ impl Engine {
         let mut input = bytes;
         loop {
             let Some(socket) = self.sockets.get_mut(key) else { return };
-            let SocketStage::WebSocket(websocket) = &mut socket.stage else { return };
-            let connection_key = websocket.connection;
+            let SocketStage::WebSocket(stage) = &mut socket.stage else { return };
+            let connection_key = stage.connection;
             let Some(connection) = self.registry.get(connection_key) else { return };
             let world = connection.world as usize;
-            let event = match websocket.decoder.next(&mut input, &connection.options.websocket) {
+            let event = match stage.decoder.next(&mut input, &connection.options.websocket) {
                 Ok(Some(event)) => event,
                 Ok(None) => return,
                 Err(violation) => {
@@ -37,12 +37,23 @@ impl Engine {
                     }
                 }
                 Event::Ping(payload) => {
-                    websocket.pong = Some(payload.as_ref().into());
-                    self.registry.mark(connection_key);
+                    // Each ping is answered while there is room, as the original does; of those
+                    // that come faster than the client reads, the newest alone (T-PING).
+                    let outbox = &connection.outbox;
+                    let has_room = !outbox.is_in_flight() && outbox.bytes() < PONG_ROOM_BYTES;
+                    if has_room && connection.stage != Stage::Closing {
+                        stage.pong = None;
+                        self.registry.control(connection_key, |out| {
+                            websocket::write_frame(out, OpCode::Pong, &payload);
+                        });
+                    } else {
+                        stage.pong = Some(payload.as_ref().into());
+                        self.registry.mark(connection_key);
+                    }
                 }
                 Event::Pong(_) => {}
                 Event::Close { code, reason } => {
-                    websocket.peer_closed = true;
+                    stage.peer_closed = true;
                     let end = InputEnd::Closed { code, reason: &reason };
                     self.on_input_ended(connection_key, end);
                     return;
@@ -70,3 +81,6 @@ impl Engine {
         self.apps[world].input_ended(&mut self.registry, key, end);
     }
 }
+
+/// Pongs are queued one by one while fewer bytes than this wait for the client.
+const PONG_ROOM_BYTES: usize = 1024;

@@ -125,6 +125,9 @@ impl Player {
             moved = true;
             self.on_event(now, event, trace)?;
         }
+        if self.client.violations() > 0 {
+            return Err(format!("client {} reads what breaks the protocol", self.number));
+        }
         if self.client.stray_completions() > 0 {
             return Err(format!("client {} got a completion it has no call for", self.number));
         }
@@ -177,15 +180,27 @@ impl Player {
             Event::Reconnecting { error } => {
                 trace.note(now, format_args!("client {number} reconnects: {error:?}"));
                 self.finish();
-                Ok(())
+                self.is_fair(error.as_deref())
             }
             Event::Closed { error } => {
                 trace.note(now, format_args!("client {number} is closed: {error:?}"));
                 self.finish();
-                Ok(())
+                self.is_fair(error.as_deref())
             }
             Event::Completed { call, outcome } => self.on_completed(now, call, &outcome, trace),
             Event::Invocation(invocation) => self.on_invocation(now, &invocation, trace),
+        }
+    }
+
+    /// An honest client is never told that it broke the protocol. The network may cut a message.
+    fn is_fair(&self, error: Option<&str>) -> Result<(), String> {
+        match error {
+            Some(error)
+                if error.contains("InvalidDataException") && !error.contains("terminated") =>
+            {
+                Err(format!("client {} is accused: {error}", self.number))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -34,6 +34,9 @@ struct Session {
     id: Option<String>,
     heard: Heard,
     is_closing: bool,
+    /// Our ping is not answered yet: something may be on its way.
+    waits_for_pong: bool,
+    last_heard: Moment,
 }
 
 impl Listener {
@@ -43,12 +46,15 @@ impl Listener {
     }
 
     pub(super) fn deadline(&self) -> Option<Moment> {
-        (self.session.is_none() && !self.done).then_some(self.again_at)
+        match &self.session {
+            Some(session) => Some(session.last_heard + SILENCE_MAX),
+            None => (!self.done).then_some(self.again_at),
+        }
     }
 
     pub(super) fn is_content(&self) -> bool {
         self.session.as_ref().is_some_and(|session| {
-            session.id.is_some() && session.outgoing.is_empty() && !session.is_closing
+            session.id.is_some() && !session.waits_for_pong && !session.is_closing
         })
     }
 
@@ -72,7 +78,7 @@ impl Listener {
                 return Ok(true);
             };
             trace.note(now, format_args!("listener {} connects", self.number));
-            self.session = Some(Session::new(peer));
+            self.session = Some(Session::new(peer, now));
         }
         let Some(session) = &mut self.session else { return Ok(false) };
         let written = session.peer.write(&session.outgoing);
@@ -80,9 +86,15 @@ impl Listener {
         let mut bytes = Vec::new();
         let max = if well { 64 * 1024 } else { 1 + self.rng.below(2000) as usize };
         match session.peer.read(max, &mut bytes) {
+            Read::Nothing if now >= session.last_heard + SILENCE_MAX => {
+                trace.note(now, format_args!("listener {} hears nothing any more", self.number));
+                self.finish(now);
+                Ok(true)
+            }
             Read::Nothing => Ok(written > 0),
             Read::Bytes(_) => {
                 trace.bytes(&bytes);
+                session.last_heard = now;
                 session.on_bytes(&mut bytes, &mut self.rng)?;
                 Ok(true)
             }
@@ -107,6 +119,14 @@ impl Listener {
             1 => self.finish(now),
             2 => session.say(OpCode::Ping, b"are you there?", &mut self.rng),
             _ => session.say(code, b"something", &mut self.rng),
+        }
+    }
+
+    /// Asks whether everything has come.
+    pub(super) fn ask_last(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.waits_for_pong = true;
+            session.say(OpCode::Ping, b"last", &mut self.rng);
         }
     }
 
@@ -140,7 +160,7 @@ impl Listener {
 }
 
 impl Session {
-    fn new(peer: SimPeer) -> Self {
+    fn new(peer: SimPeer, now: Moment) -> Self {
         let mut outgoing = Vec::new();
         write_request(&mut outgoing, "/topic", "sim", [3; 16], &[]);
         Self {
@@ -152,6 +172,8 @@ impl Session {
             id: None,
             heard: Heard::default(),
             is_closing: false,
+            waits_for_pong: false,
+            last_heard: now,
         }
     }
 
@@ -192,6 +214,7 @@ impl Session {
                 Some(Event::Close { .. }) => {
                     self.say(OpCode::Close, &1000_u16.to_be_bytes(), rng);
                 }
+                Some(Event::Pong(payload)) if *payload == *b"last" => self.waits_for_pong = false,
                 Some(Event::Ping(_) | Event::Pong(_)) => {}
             }
         }
@@ -210,3 +233,6 @@ impl Session {
         Ok(())
     }
 }
+
+/// The server gives a sign of life every two minutes.
+const SILENCE_MAX: Duration = Duration::from_secs(130);

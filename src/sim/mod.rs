@@ -26,4 +26,4 @@ pub use play::{Failure, Report, run};
 pub use rig::Rig;
 pub use trace::Trace;
 pub use wire::{Answer, Frame, Wire};
-pub use world::World;
+pub use world::{Turn, World};

@@ -10,9 +10,9 @@ use super::listener::Listener;
 use super::stage::SimHub;
 use super::topic::SimTopic;
 use super::trace::Trace;
-use super::world::World;
+use super::world::{Turn, World};
 use crate::base::{Moment, Rng};
-use crate::hub::HubOptions;
+use crate::hub::{Counters, HubOptions, contained};
 use crate::io::sim::{Dials, OneIn};
 use crate::raw::RawOptions;
 use crate::transport::{ConnectionOptions, OutboxLimits};
@@ -30,6 +30,8 @@ pub struct Report {
     pub connections: usize,
     /// Messages that were said in rooms.
     pub messages: u64,
+    /// What the shards counted, together.
+    pub counters: Counters,
     /// The log, if it was kept.
     pub log: Vec<String>,
 }
@@ -62,25 +64,24 @@ impl std::error::Error for Failure {}
 /// A rule was broken.
 pub fn run(seed: u64, keep_log: bool) -> Result<Report, Failure> {
     let mut play = Play::new(seed, keep_log);
-    let result = play.perform();
+    // A panic is a failure of the seed like any other.
+    let result =
+        contained(|| play.perform()).unwrap_or_else(|panic| Err(format!("panic: {panic}")));
     let log = play.trace.lines().to_vec();
-    match result {
-        Err(what) => {
-            let now = play.world.now().since(Moment::START);
-            Err(Failure { seed, what: format!("after {now:?}: {what}"), log })
-        }
-        Ok(()) => {
-            let books = play.books.borrow();
-            Ok(Report {
-                hash: play.trace.hash(),
-                turns: play.world.turns(),
-                time: play.world.now().since(Moment::START),
-                connections: books.visits.len(),
-                messages: books.rooms.values().map(|room| room.said).sum(),
-                log,
-            })
-        }
+    if let Err(what) = result {
+        let now = play.world.now().since(Moment::START);
+        return Err(Failure { seed, what: format!("after {now:?}: {what}"), log });
     }
+    let books = play.books.borrow();
+    Ok(Report {
+        hash: play.trace.hash(),
+        turns: play.world.turns(),
+        time: play.world.now().since(Moment::START),
+        connections: books.visits.len(),
+        messages: books.rooms.values().map(|room| room.said).sum(),
+        counters: play.world.counters_of_all(),
+        log,
+    })
 }
 
 struct Play {
@@ -167,10 +168,15 @@ impl Play {
         self.gather("everybody has joined the last room")?;
         let now = self.world.now();
         self.players.iter_mut().for_each(|player| player.say_last(now));
+        self.listeners.iter_mut().for_each(Listener::ask_last);
         self.gather("everybody has had the last word")?;
         self.players.iter().try_for_each(Player::check_present)?;
         self.listeners.iter().try_for_each(Listener::check_present)?;
-        self.leave()?;
+        if self.rng.one_in(3) {
+            self.go_down()?;
+        } else {
+            self.leave()?;
+        }
         self.players.iter().try_for_each(Player::check_past)?;
         self.listeners.iter().try_for_each(Listener::check_past)?;
         self.books.borrow().check_visits()
@@ -178,8 +184,8 @@ impl Play {
 
     /// One step: somebody does something, chosen by the seed.
     fn step(&mut self) -> Result<(), String> {
-        match self.rng.below(100) {
-            0..=44 => {
+        match self.rng.below(200) {
+            0..=79 => {
                 let shard = self.rng.below(self.world.shards() as u64) as usize;
                 let turn = self.world.turn(shard)?;
                 self.note(format_args!(
@@ -187,7 +193,7 @@ impl Play {
                     turn.completions, turn.operations
                 ));
             }
-            45..=79 => {
+            80..=159 => {
                 let index = self.rng.below(self.players.len() as u64) as usize;
                 let player = &mut self.players[index];
                 player.pump(&self.world, &mut self.trace, false)?;
@@ -195,7 +201,7 @@ impl Play {
                     player.act(self.world.now(), &mut self.trace);
                 }
             }
-            80..=84 if !self.listeners.is_empty() => {
+            160..=174 if !self.listeners.is_empty() => {
                 let index = self.rng.below(self.listeners.len() as u64) as usize;
                 let listener = &mut self.listeners[index];
                 listener.pump(&self.world, &mut self.trace, false)?;
@@ -203,7 +209,7 @@ impl Play {
                     listener.act(self.world.now());
                 }
             }
-            85..=89 if !self.liars.is_empty() => {
+            175..=189 if !self.liars.is_empty() => {
                 let index = self.rng.below(self.liars.len() as u64) as usize;
                 self.liars[index].act(&self.world, &mut self.trace);
             }
@@ -258,6 +264,24 @@ impl Play {
         })
     }
 
+    /// The server goes down; nobody comes back.
+    fn go_down(&mut self) -> Result<(), String> {
+        self.note(format_args!("the server drains"));
+        self.world.drain(Duration::from_secs(30));
+        let now = self.world.now();
+        for liar in &mut self.liars {
+            while !liar.leave(now, &mut self.trace) {}
+        }
+        self.listeners.iter_mut().for_each(Listener::stop);
+        self.until("the server has gone down", |play| {
+            play.players.iter().all(Player::is_idle)
+                && play.listeners.iter().all(Listener::is_idle)
+                && play.world.is_drained()
+                && play.world.is_quiet()
+                && play.world.net().wires() == 0
+        })
+    }
+
     /// Runs everything well until `is_done` and nothing moves, or too long has passed.
     fn until(
         &mut self,
@@ -269,7 +293,7 @@ impl Play {
         loop {
             let mut moved = false;
             for shard in 0..self.world.shards() {
-                moved |= self.world.turn(shard)? != Default::default();
+                moved |= self.world.turn(shard)? != Turn::default();
             }
             for player in &mut self.players {
                 moved |= player.pump(&self.world, &mut self.trace, true)?;

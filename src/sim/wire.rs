@@ -164,6 +164,18 @@ impl Wire {
         taken
     }
 
+    /// Writes what the window takes, without a turn of the server; how much that was.
+    pub fn offer_unheard(&mut self, bytes: &[u8]) -> usize {
+        self.peer.as_ref().map_or(0, |peer| peer.write(bytes))
+    }
+
+    /// Adds what came since the last look to `text`; false when the server's direction has ended.
+    pub fn read_text(&mut self, world: &mut World, text: &mut String) -> bool {
+        self.read_all(world);
+        text.push_str(&String::from_utf8_lossy(&std::mem::take(&mut self.unread)));
+        self.end.is_none()
+    }
+
     /// Sends one record in a text message of its own; the record separator is added.
     pub fn text(&mut self, world: &mut World, record: &str) {
         self.frame(world, OpCode::Text, true, format!("{record}\u{1e}").as_bytes());

@@ -33,7 +33,7 @@ use crate::transport::ConnectionOptions;
 /// let mut wire = Wire::hub(&mut world, "/hub");
 /// wire.text(&mut world, r#"{"type":1,"invocationId":"7","target":"echo","arguments":[42]}"#);
 /// assert_eq!(wire.hear(&mut world), [r#"{"type":3,"invocationId":"7","result":42}"#]);
-/// world.pass(Duration::from_secs(15));
+/// world.pass(Duration::from_secs(16));
 /// assert_eq!(wire.hear(&mut world), [r#"{"type":6}"#]);
 /// ```
 pub struct World {
@@ -281,6 +281,21 @@ impl World {
     /// What happened in a shard so far.
     pub fn counters(&self, shard: usize) -> Counters {
         self.shards[shard].engine.counters()
+    }
+
+    /// What happened in all shards so far.
+    pub fn counters_of_all(&self) -> Counters {
+        let mut sum = Counters::default();
+        for shard in 0..self.shards.len() {
+            let one = self.counters(shard);
+            sum.opened += one.opened;
+            sum.closed += one.closed;
+            sum.sent += one.sent;
+            sum.too_slow += one.too_slow;
+            sum.violations += one.violations;
+            sum.panics += one.panics;
+        }
+        sum
     }
 }
 

@@ -1,9 +1,8 @@
-// Beginning and ending: negotiation, connections without it, and the program's own command line.
+// Beginning and ending: negotiation, and connections without it.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HttpTransportType, HubConnectionState } from "@microsoft/signalr";
-import { runBinary } from "../support/server.js";
 import { until } from "../support/wait.js";
 import { client, connect, serveFile } from "./hub.js";
 
@@ -97,16 +96,4 @@ test("the hub hears of connect and disconnect", async () => {
   await one.stop();
   await until(async () => (await events()).length === 2, 5_000, "the hub's disconnect event");
   assert.deepEqual(await events(), ["connected", "disconnected"]);
-});
-
-test("an unknown option ends with code 2 and one line", async () => {
-  const { code, errors } = await runBinary(["--no-such-option"]);
-  assert.equal(code, 2);
-  assert.match(errors, /^[^\n]+\n$/);
-});
-
-test("a port in use ends with code 1 and one line", async () => {
-  const { code, errors } = await runBinary(["--listen", `127.0.0.1:${at.server.port}`]);
-  assert.equal(code, 1);
-  assert.match(errors, /^[^\n]+\n$/);
 });

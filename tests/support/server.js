@@ -8,6 +8,8 @@ import { within } from "./wait.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const READY_TIMEOUT = 15_000;
+// The kernel refuses io_uring to what this starts, as it does in many containers.
+const WITHOUT_IO_URING = ["python3", `${ROOT}tests/support/without-io-uring.py`];
 // The program promises to drain within 30 s.
 const DRAIN_TIMEOUT = 35_000;
 
@@ -24,15 +26,24 @@ export async function freePort() {
 }
 
 /** A server that is ready for requests. */
-export async function startServer({ port, driver = process.env.DRIVER ?? "auto", lab = true } = {}) {
+export async function startServer({
+  port,
+  driver = process.env.DRIVER ?? "auto",
+  lab = true,
+  withoutIoUring = false,
+  log = "info",
+} = {}) {
   const server = new Server(port ?? (await freePort()));
+  server.withoutIoUring = withoutIoUring;
+  server.log = log;
   await server.start(["--driver", driver, ...(lab ? ["--lab"] : [])]);
   return server;
 }
 
 /** Runs the binary with options that it is expected to refuse. */
-export async function runBinary(args) {
-  const child = spawn(binary, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+export async function runBinary(args, { withoutIoUring = false } = {}) {
+  const [program, ...all] = withoutIoUring ? [...WITHOUT_IO_URING, binary, ...args] : [binary, ...args];
+  const child = spawn(program, all, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
   const output = gather(child.stdout);
@@ -60,7 +71,9 @@ class Server {
   async start(options) {
     this.options = options;
     const args = ["--listen", `127.0.0.1:${this.port}`, "--shards", "1", ...options];
-    const child = spawn(binary, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+    const [program, ...all] = this.withoutIoUring ? [...WITHOUT_IO_URING, binary, ...args] : [binary, ...args];
+    const env = { ...process.env, RUST_LOG: this.log };
+    const child = spawn(program, all, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     // A test process that fails half-way must not leave the server behind.
     const kill = () => child.kill("SIGKILL");
@@ -97,6 +110,16 @@ class Server {
       await this.kill();
       throw error;
     }
+  }
+
+  /** Sends a signal and does not wait for what comes of it. */
+  signal(name) {
+    this.#child.kill(name);
+  }
+
+  /** Resolves to `{ code, signal }` when the process has ended. */
+  get exited() {
+    return this.#exited;
   }
 
   /** Ends the server as a crash would. */

@@ -12,7 +12,6 @@ pub(crate) struct Hall {
     /// Who came and went, and what was said, in order.
     pub(crate) log: Vec<String>,
     pub(crate) refusal: Option<HubError>,
-    pub(crate) ticks: Vec<u64>,
 }
 
 impl Hub for Hall {
@@ -75,6 +74,7 @@ async fn later(call: Call<Hall>, text: String, ms: u64) -> String {
 }
 
 /// Sends `here` to whomever the arguments select.
+#[expect(clippy::needless_pass_by_value, reason = "arguments of a method are owned")]
 fn select(_: &mut Hall, context: &mut Context<Hall>, how: String, names: Vec<String>) {
     let first = || names[0].as_str();
     let audience = match how.as_str() {

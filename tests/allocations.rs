@@ -1,0 +1,169 @@
+//! The steady state allocates nothing: counted by an allocator of this test's own, and only while
+//! the engine works. The simulated network and the clients around it do not count.
+//!
+//! One test in one binary, so that no other thread is counted.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+
+use tickhub::protocol::websocket::{OpCode, write_masked_frame};
+use tickhub::sim::{Wire, World};
+use tickhub::{Context, Hub, HubOptions, Message, Methods, Peer, RawOptions, Text, WebSocket};
+
+struct Counting;
+
+thread_local! {
+    static IS_COUNTING: Cell<bool> = const { Cell::new(false) };
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    // Fails only while the thread ends, when nobody counts any more.
+    let _ = IS_COUNTING.try_with(|counting| {
+        if counting.get() {
+            let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        }
+    });
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps to the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps to the contract of `dealloc`, and the memory is the system's.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps to the contract of `realloc`, and the memory is the system's.
+        unsafe { System.realloc(memory, layout, bytes) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations in the engine while `work` runs.
+fn allocations(work: impl FnOnce()) -> u64 {
+    COUNT.set(0);
+    work();
+    COUNT.get()
+}
+
+struct Steady;
+
+impl Hub for Steady {
+    type State = ();
+
+    fn methods(methods: &mut Methods<Self>) {
+        methods
+            .on("Echo", |_: &mut Self, _: &mut Context<Self>, n: i64| n)
+            .on("EchoText", echo_text)
+            .on("EchoOwned", |_: &mut Self, _: &mut Context<Self>, text: String| text)
+            .on("Move", |_: &mut Self, context: &mut Context<Self>, x: f64, y: f64| {
+                context.group("room").send("moved", (x, y)).ignore();
+            })
+            .on("Join", |_: &mut Self, context: &mut Context<Self>| context.join("room").is_ok());
+    }
+}
+
+/// A text goes back without a copy: as a call, because a result outlives its arguments.
+fn echo_text(_: &mut Steady, context: &mut Context<Steady>, text: Text) {
+    context.caller().send("echo", (text,)).ignore();
+}
+
+struct Topic;
+
+impl WebSocket for Topic {
+    fn on_message(&mut self, peer: &mut Peer<'_>, message: Message<'_>) {
+        peer.send(message).ignore();
+    }
+}
+
+fn text(record: &str) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let record = format!("{record}\u{1e}");
+    write_masked_frame(&mut frame, OpCode::Text, true, [5, 6, 7, 8], record.as_bytes());
+    frame
+}
+
+fn world() -> World {
+    let mut world = World::new(1).hub("/hub", || Steady, &HubOptions::default()).websocket(
+        "/raw",
+        || Topic,
+        &RawOptions::default(),
+    );
+    world.watch(|counting| IS_COUNTING.set(counting));
+    world
+}
+
+/// Each of `frames` in turn, so often, with a turn of the server and a look at the answer.
+fn exchange(world: &mut World, wire: &mut Wire, frames: &[Vec<u8>], times: usize) {
+    for index in 0..times {
+        wire.bytes(world, &frames[index % frames.len()]);
+        assert!(!wire.frames(world).is_empty(), "it is answered");
+        if index % 100 == 0 {
+            // Time goes on, with alarms that are moved and ring.
+            world.pass(Duration::from_millis(200));
+        }
+    }
+}
+
+#[test]
+fn the_steady_state_allocates_nothing() {
+    let mut world = world();
+
+    let mut wire = Wire::hub(&mut world, "/hub");
+    let echoes = [
+        text(r#"{"type":1,"invocationId":"1","target":"Echo","arguments":[42]}"#),
+        text(r#"{"arguments":["plain and \"escaped\" \u00e9"],"target":"EchoText","type":1}"#),
+    ];
+    exchange(&mut world, &mut wire, &echoes, 1_000);
+    // The first pings belong to the warm-up.
+    world.pass(Duration::from_secs(40));
+    exchange(&mut world, &mut wire, &echoes, 1_000);
+    let counted = allocations(|| exchange(&mut world, &mut wire, &echoes, 10_000));
+    assert_eq!(counted, 0, "10 000 calls");
+
+    // A method that owns its text pays for it, and this test sees it.
+    let owned = [text(r#"{"type":1,"invocationId":"1","target":"EchoOwned","arguments":["x"]}"#)];
+    let counted = allocations(|| exchange(&mut world, &mut wire, &owned, 100));
+    assert_eq!(counted, 100, "one text for each of 100 calls");
+
+    let mut raw = Wire::websocket(&mut world, "/raw");
+    let mut messages = [Vec::new(), Vec::new()];
+    write_masked_frame(&mut messages[0], OpCode::Text, true, [1; 4], "héllo".as_bytes());
+    write_masked_frame(&mut messages[1], OpCode::Binary, true, [1; 4], &[7; 300]);
+    exchange(&mut world, &mut raw, &messages, 1_000);
+    let counted = allocations(|| exchange(&mut world, &mut raw, &messages, 10_000));
+    assert_eq!(counted, 0, "10 000 messages of a plain WebSocket");
+
+    let mut room: Vec<Wire> = (0..100).map(|_| Wire::hub(&mut world, "/hub")).collect();
+    let join = text(r#"{"type":1,"target":"Join","arguments":[]}"#);
+    for member in &mut room {
+        member.bytes(&mut world, &join);
+    }
+    let moves = text(r#"{"type":1,"target":"Move","arguments":[0.5,-17.25]}"#);
+    let broadcast = |world: &mut World, room: &mut [Wire], times: usize| {
+        for index in 0..times {
+            let sender = index % room.len();
+            room[sender].bytes(world, &moves);
+            if index % 10 == 0 {
+                // Several wait together and leave as one batch, which is built once.
+                world.pass(Duration::from_millis(50));
+            }
+            let heard = room.iter_mut().map(|member| member.frames(world).len()).min();
+            assert!(heard >= Some(1), "everybody hears it");
+        }
+    };
+    broadcast(&mut world, &mut room, 200);
+    let counted = allocations(|| broadcast(&mut world, &mut room, 1_000));
+    assert_eq!(counted, 0, "1 000 broadcasts to 100 connections");
+}

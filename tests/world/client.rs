@@ -1,0 +1,225 @@
+//! The client without hands, on a real engine.
+
+use std::time::Duration;
+
+use tickhub::base::{Moment, Rng};
+use tickhub::client::{Client, Event, Need, Options, Outcome, SendError};
+use tickhub::io::sim::{Read, SimPeer};
+use tickhub::sim::World;
+
+use crate::hall::{Hall, hall, log};
+
+/// A client, its socket, and what it told.
+struct Guest {
+    client: Client,
+    peer: Option<SimPeer>,
+    outgoing: Vec<u8>,
+    /// Nobody can be reached.
+    is_cut_off: bool,
+    attempts: Vec<Moment>,
+}
+
+impl Guest {
+    fn new(options: Options) -> Self {
+        let client = Client::new(options, Rng::from_seed(1));
+        let (peer, outgoing) = (None, Vec::new());
+        Self { client, peer, outgoing, is_cut_off: false, attempts: Vec::new() }
+    }
+
+    /// Lets the client and the world go on for `time`; what the client told.
+    fn pass(&mut self, world: &mut World, time: Duration) -> Vec<Event> {
+        let end = world.now() + time;
+        let mut events = Vec::new();
+        loop {
+            while self.step(world) {
+                world.settle();
+            }
+            events.extend(std::iter::from_fn(|| self.client.poll_event()));
+            let next = self.client.deadline().into_iter().chain(world.deadline()).min();
+            let next = next.unwrap_or(end).clamp(world.now(), end);
+            if world.now() == end {
+                return events;
+            }
+            world.pass(next - world.now());
+        }
+    }
+
+    fn step(&mut self, world: &mut World) -> bool {
+        let now = world.now();
+        if self.client.deadline().is_some_and(|at| at <= now) {
+            self.client.on_time(now);
+        }
+        match self.client.need() {
+            Need::Nothing => {}
+            Need::Socket => {
+                self.attempts.push(now);
+                self.peer = if self.is_cut_off { None } else { world.connect() };
+                match self.peer {
+                    Some(_) => self.client.on_connected(now),
+                    None => self.client.on_lost(now),
+                }
+                return true;
+            }
+            Need::Hangup => {
+                self.peer = None;
+                self.client.on_lost(now);
+                return true;
+            }
+        }
+        self.client.fill(&mut self.outgoing);
+        let Some(peer) = &self.peer else { return false };
+        let taken = peer.write(&self.outgoing);
+        self.outgoing.drain(..taken);
+        let mut bytes = Vec::new();
+        match peer.read(100, &mut bytes) {
+            Read::Nothing => taken > 0,
+            Read::Bytes(_) => {
+                self.client.on_bytes(now, &mut bytes);
+                true
+            }
+            Read::End | Read::Broken => {
+                self.peer = None;
+                self.client.on_lost(now);
+                true
+            }
+        }
+    }
+}
+
+const MOMENT: Duration = Duration::from_millis(5);
+
+fn options() -> Options {
+    Options::new("sim", "/hub?x=1")
+}
+
+fn connected(world: &mut World, options: Options) -> Guest {
+    let mut guest = Guest::new(options);
+    guest.client.start(world.now());
+    let events = guest.pass(world, MOMENT);
+    let [Event::Connected { .. }, Event::Invocation(arrived)] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert_eq!((arrived.target.as_str(), arrived.arguments.len()), ("arrived", 0));
+    guest
+}
+
+#[test]
+fn a_client_connects_calls_and_leaves() {
+    for skip_negotiation in [false, true] {
+        let mut world = hall();
+        let mut guest = connected(&mut world, Options { skip_negotiation, ..options() });
+        assert_eq!(guest.client.connection_id().is_none(), skip_negotiation);
+        let call = guest.client.invoke(world.now(), "Add", &(2, 3)).expect("connected");
+        guest.client.send(world.now(), "Say", &("hello",)).expect("connected");
+        let failed = guest.client.invoke(world.now(), "Fail", &()).expect("connected");
+        let events = guest.pass(&mut world, MOMENT);
+        let [
+            Event::Completed { call: first, outcome: Outcome::Result(sum) },
+            Event::Completed { call: second, outcome: Outcome::Error(error) },
+        ] = events.as_slice()
+        else {
+            panic!("{events:?}")
+        };
+        assert_eq!((*first, *second), (call, failed));
+        assert_eq!(sum.read::<i64>(), Ok(5));
+        assert!(error.ends_with("HubException: disk full"), "{error}");
+        guest.client.stop(world.now());
+        let events = guest.pass(&mut world, MOMENT);
+        assert_eq!(events, [Event::Closed { error: None }]);
+        assert_eq!(log(&mut world)[1..], ["said hello", "closed by the client; 0 in the hall"]);
+        assert!(world.is_quiet());
+    }
+}
+
+#[test]
+fn a_client_keeps_a_quiet_connection_alive() {
+    let mut world = hall();
+    let mut guest = connected(&mut world, options());
+    assert_eq!(guest.pass(&mut world, Duration::from_mins(10)), []);
+    assert!(guest.client.is_open());
+}
+
+#[test]
+fn a_lost_client_comes_back_at_once_and_its_calls_are_canceled() {
+    let mut world = hall();
+    let mut guest = connected(&mut world, options().reconnecting());
+    let call = guest.client.invoke(world.now(), "Later", &("x", 1000)).expect("connected");
+    guest.pass(&mut world, MOMENT);
+    guest.peer.as_ref().expect("a socket").reset();
+    let events = guest.pass(&mut world, MOMENT);
+    let [
+        Event::Completed { call: canceled, outcome: Outcome::Canceled },
+        Event::Reconnecting { error: Some(_) },
+        Event::Reconnected { connection_id: Some(_) },
+        Event::Invocation(_),
+    ] = events.as_slice()
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!(*canceled, call);
+}
+
+#[test]
+fn reconnect_waits_0_2_10_and_30_seconds_and_gives_up() {
+    let mut world = hall();
+    let mut guest = connected(&mut world, options().reconnecting());
+    guest.attempts.clear();
+    guest.is_cut_off = true;
+    let lost = world.now();
+    guest.peer.as_ref().expect("a socket").reset();
+    let events = guest.pass(&mut world, Duration::from_mins(1));
+    assert!(
+        matches!(events.as_slice(), [Event::Reconnecting { .. }, Event::Closed { error: Some(_) }]),
+        "{events:?}"
+    );
+    let waits: Vec<u64> = guest.attempts.iter().map(|at| at.since(lost).as_secs()).collect();
+    assert_eq!(waits, [0, 2, 12, 42]);
+    assert_eq!(guest.client.send(world.now(), "Say", &("x",)), Err(SendError::NotConnected));
+}
+
+#[test]
+fn a_server_that_falls_silent_is_given_up_after_30_seconds() {
+    let mut world = hall();
+    let mut guest = connected(&mut world, options());
+    guest.peer.as_ref().expect("a socket").vanish();
+    assert_eq!(guest.pass(&mut world, Duration::from_millis(29_900)), []);
+    let events = guest.pass(&mut world, Duration::from_millis(200));
+    let error = "Server timeout elapsed without receiving a message from the server.".to_owned();
+    assert_eq!(events, [Event::Closed { error: Some(error) }]);
+}
+
+#[test]
+fn who_is_sent_away_comes_back_and_who_is_aborted_does_not() {
+    let mut world = hall();
+    let mut guest = connected(&mut world, options().reconnecting());
+    let id = guest.client.connection_id().expect("negotiated").to_owned();
+    world.enter(0, |_: &mut Hall, clients| clients.send_away(&id));
+    let events = guest.pass(&mut world, MOMENT);
+    assert!(
+        matches!(events[..2], [Event::Reconnecting { error: None }, Event::Reconnected { .. }]),
+        "{events:?}"
+    );
+    let id = guest.client.connection_id().expect("negotiated").to_owned();
+    world.enter(0, |_: &mut Hall, clients| clients.abort(&id));
+    assert_eq!(guest.pass(&mut world, MOMENT), [Event::Closed { error: None }]);
+}
+
+#[test]
+fn a_client_without_a_server_is_closed_at_once() {
+    let mut world = hall();
+    let mut guest = Guest::new(options().reconnecting());
+    guest.is_cut_off = true;
+    guest.client.start(world.now());
+    let events = guest.pass(&mut world, MOMENT);
+    assert!(matches!(events.as_slice(), [Event::Closed { error: Some(_) }]), "{events:?}");
+}
+
+#[test]
+fn a_client_that_stops_while_it_connects_is_closed() {
+    let mut world = hall();
+    let mut guest = Guest::new(options());
+    guest.client.start(world.now());
+    guest.client.stop(world.now());
+    assert_eq!(guest.pass(&mut world, MOMENT), [Event::Closed { error: None }]);
+    assert!(world.is_quiet());
+}
