@@ -41,10 +41,15 @@ fn http_head(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-#[library_benchmark(setup = upgrade, config = at_most(40_000))]
-#[bench::byte_by_byte()]
-fn http_head_dripped(mut bytes: Vec<u8>) -> Vec<u8> {
-    read_dripped(black_box(&mut bytes), 1, &HttpLimits::default());
+fn upgrade_in_steps(step: usize) -> (Vec<u8>, usize) {
+    (upgrade(), step)
+}
+
+#[library_benchmark(setup = upgrade_in_steps)]
+#[bench::by_1(args = (1), config = at_most(43_000))]
+#[bench::by_8(args = (8), config = at_most(47_000))]
+fn http_head_dripped((mut bytes, step): (Vec<u8>, usize)) -> Vec<u8> {
+    read_dripped(black_box(&mut bytes), step, &HttpLimits::default());
     bytes
 }
 

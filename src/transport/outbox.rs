@@ -212,16 +212,6 @@ impl Outbox {
         self.in_flight_since
     }
 
-    /// Bytes that wait behind the oldest frame, and whether the sum is right: for the simulator.
-    #[cfg(feature = "sim")]
-    pub(crate) fn check(&self) -> Result<usize, String> {
-        let sum: usize = self.frames.iter().map(|frame| frame.bytes.len()).sum();
-        if sum != self.bytes {
-            return Err(format!("{} bytes are counted, {sum} wait", self.bytes));
-        }
-        Ok(sum - self.frames.front().map_or(0, |frame| frame.bytes.len()))
-    }
-
     /// How many of the frames from `start` on are small and leave together; the first is small.
     fn count_small(&self, start: usize) -> usize {
         if self.frames.len() == start + 1 {
@@ -233,6 +223,16 @@ impl Outbox {
             bytes <= SLICE_BYTES && frame.bytes.len() <= LARGE_FRAME_BYTES
         });
         small.count()
+    }
+
+    /// Bytes that wait behind the oldest frame, and whether the sum is right: for the simulator.
+    #[cfg(feature = "sim")]
+    pub(crate) fn check(&self) -> Result<usize, String> {
+        let sum: usize = self.frames.iter().map(|frame| frame.bytes.len()).sum();
+        if sum != self.bytes {
+            return Err(format!("{} bytes are counted, {sum} wait", self.bytes));
+        }
+        Ok(sum - self.frames.front().map_or(0, |frame| frame.bytes.len()))
     }
 
     fn room_for(&self, bytes: usize, limits: &OutboxLimits) -> Result<(), Overflow> {
