@@ -46,7 +46,7 @@ fn upgrade_in_steps(step: usize) -> (Vec<u8>, usize) {
 }
 
 #[library_benchmark(setup = upgrade_in_steps)]
-#[bench::by_1(args = (1), config = at_most(43_000))]
+#[bench::by_1(args = (1), config = at_most(29_800))]
 #[bench::by_8(args = (8), config = at_most(47_000))]
 fn http_head_dripped((mut bytes, step): (Vec<u8>, usize)) -> Vec<u8> {
     read_dripped(black_box(&mut bytes), step, &HttpLimits::default());

@@ -942,5 +942,5 @@ proptest! {
 #[test]
 fn a_head_is_a_small_reference() {
     assert_eq!(size_of::<Head<'_>>(), 16);
-    assert!(size_of::<RequestReader>() <= 64, "{} bytes", size_of::<RequestReader>());
+    assert!(size_of::<RequestReader>() <= 80, "{} bytes", size_of::<RequestReader>());
 }

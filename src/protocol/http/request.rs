@@ -22,8 +22,10 @@ pub struct RequestReader {
     head: Vec<u8>,
     /// How much of `head` was searched.
     searched: usize,
-    /// Bytes that the current line may still grow by without passing a limit.
+    /// Bytes that may follow without passing a limit, or the capacity of `head`.
     free: u32,
+    /// Header lines that may end among them.
+    free_lines: u32,
     /// A request whose body is not complete.
     pending: Option<Box<Pending>>,
     /// After a refusal: nothing is parsed any more.
@@ -83,11 +85,20 @@ impl RequestReader {
     /// (T-DRIP). It is searched with those that follow it, so it is still looked at once.
     #[inline]
     fn keep_one(&mut self, byte: u8) -> bool {
-        let keep = byte != b'\n' && self.free > 0 && self.head.len() < self.head.capacity();
-        if keep {
-            self.free -= 1;
-            self.head.push(byte);
+        if self.free == 0 || (byte == b'\n' && !self.may_keep_line_end()) {
+            return false;
         }
+        self.free -= 1;
+        self.head.push(byte);
+        true
+    }
+
+    /// Whether a LF may be kept unsearched: it ends a header line that is not empty, and not one
+    /// too many.
+    fn may_keep_line_end(&mut self) -> bool {
+        let ends_line = matches!(self.head[..], [.., before, b'\r'] if before != b'\n');
+        let keep = ends_line && self.free_lines > 0;
+        self.free_lines -= u32::from(keep);
         keep
     }
 
@@ -172,11 +183,17 @@ impl RequestReader {
         input: &mut &'a mut [u8],
         limits: &Limits,
     ) -> Result<Option<Cow<'a, str>>, Refused> {
-        // What `keep_one` kept has no LF and passes no limit, so nothing can be found in it.
+        // What `keep_one` kept passes no limit and does not end the head, so nothing can be found
+        // in it; it is only counted.
         self.scan.search(&self.head[self.searched..], limits)?;
         let head = take_head(&mut self.scan, &mut self.head, input, limits)?;
         self.searched = self.head.len();
-        self.free = if head.is_none() { self.scan.free(limits) } else { 0 };
+        (self.free, self.free_lines) = if head.is_none() { self.scan.free(limits) } else { (0, 0) };
+        if self.free > 0 {
+            // The fast path never grows the vector.
+            self.head.reserve(KEPT_BYTES);
+            self.free = self.free.min((self.head.capacity() - self.head.len()) as u32);
+        }
         Ok(head)
     }
 }
@@ -214,6 +231,9 @@ pub(super) fn take_head<'a>(
         }
     }
 }
+
+/// Room for what drips in, asked for at a time.
+const KEPT_BYTES: usize = 256;
 
 impl Request<'_> {
     /// The method.

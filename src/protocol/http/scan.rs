@@ -70,15 +70,19 @@ impl Scan {
         Ok(Found::Nothing)
     }
 
-    /// How many bytes without LF may follow before a limit has to be looked at again.
-    pub(super) fn free(&self, limits: &Limits) -> u32 {
-        let (used, max) = if self.lines == 0 {
-            (self.line_bytes as usize, limits.line_bytes_max)
-        } else {
-            // The CR and LF of the line count, too.
-            ((self.headers_bytes + self.line_bytes + 2) as usize, limits.headers_bytes_max)
+    /// How many bytes may follow before a limit has to be looked at again, and how many header
+    /// lines may end among them. The request line ends under the eyes of [`Self::search`].
+    pub(super) fn free(&self, limits: &Limits) -> (u32, u32) {
+        let left = |max: usize, used: u32| {
+            u32::try_from(max.saturating_sub(used as usize)).unwrap_or(u32::MAX)
         };
-        u32::try_from(max.saturating_sub(used)).unwrap_or(u32::MAX)
+        if self.lines == 0 {
+            return (left(limits.line_bytes_max, self.line_bytes), 0);
+        }
+        // The CR and LF of the line count, too.
+        let used = self.headers_bytes + self.line_bytes + 2;
+        let lines_max = limits.headers_max.min(Limits::HEADERS_MAX) + 1;
+        (left(limits.headers_bytes_max, used), left(lines_max, self.lines))
     }
 
     /// Whether not a byte of a head was seen yet.
