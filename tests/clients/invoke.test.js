@@ -148,10 +148,13 @@ test("a call of exactly the size limit passes", async () => {
   assert.equal(await one.call("Echo", text), text);
 });
 
-test("a call of one byte more ends the connection with an error", async () => {
+test("a call of one byte more ends the connection, and the client reads why", async () => {
   const one = await bench();
   const failure = await one.failure("Echo", textForMessageOf(MESSAGE_BYTES_MAX + 1));
-  const expected = "Server returned an error on close: Connection closed with an error.";
+  const expected =
+    "Server returned an error on close: Connection closed with an error. InvalidDataException: " +
+    `The maximum message size of ${MESSAGE_BYTES_MAX}B was exceeded. ` +
+    "The message size can be configured in AddHubOptions.";
   assert.equal(failure, expected);
   await until(() => one.events.all.length > 0, 5_000, "onclose");
   assert.deepEqual(one.events.all, [["closed", expected]]);
