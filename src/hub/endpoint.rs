@@ -95,7 +95,9 @@ impl<H: Hub> HubEndpoint<H> {
                 Flow::Next if speaks.is_none() => {
                     // This was the handshake. What is behind it is framed as it has chosen.
                     speaks = registry.get(key).and_then(|connection| connection.hub.speaks);
-                    speaks.into_iter().for_each(|protocol| records.speak(protocol));
+                    if let Some(protocol) = speaks {
+                        records.speak(protocol);
+                    }
                 }
                 Flow::Next => {}
                 Flow::Ended => break,

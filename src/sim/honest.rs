@@ -289,7 +289,7 @@ impl Player {
         let fits = match (&expected, outcome) {
             (Expected::Any, _) | (Expected::AnyValue, Outcome::Result(_)) => true,
             (Expected::Value(json), Outcome::Result(payload)) => {
-                payload.read::<serde_json::Value>().is_ok_and(|value| value.to_string() == *json)
+                payload.read::<serde_json::Value>().ok() == serde_json::from_str(json).ok()
             }
             (Expected::Length(length), Outcome::Result(payload)) => {
                 payload.read::<String>().is_ok_and(|text| text.len() == *length)

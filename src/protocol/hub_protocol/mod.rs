@@ -17,6 +17,7 @@ mod json;
 mod messagepack;
 mod payload;
 mod text;
+mod value;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,6 +28,7 @@ pub use arguments::{ArgumentSink, Arguments, ToArguments};
 pub use framing::{RECEIVE_BYTES_MAX, RecordBuffer};
 pub use payload::{Argument, BindingError, Payload};
 pub use text::Text;
+pub use value::Value;
 
 /// A hub protocol: how messages are encoded on one connection, chosen by its handshake (§3.2).
 ///
