@@ -86,7 +86,7 @@ pub use hub::{
 };
 pub use io::DriverChoice;
 pub use protocol::http;
-pub use protocol::hub_protocol::Text;
+pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
 pub use raw::{Message, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
 pub use shard::HttpOptions;

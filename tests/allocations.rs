@@ -7,6 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
+use tickhub::protocol::hub_protocol::{HubProtocolKind, ToArguments};
 use tickhub::protocol::websocket::{OpCode, write_masked_frame};
 use tickhub::sim::{Wire, World};
 use tickhub::{Context, Hub, HubOptions, Message, Methods, Peer, RawOptions, Text, WebSocket};
@@ -94,6 +95,14 @@ fn text(record: &str) -> Vec<u8> {
     frame
 }
 
+fn packed_call(id: Option<&str>, method: &str, arguments: &impl ToArguments) -> Vec<u8> {
+    let (mut record, mut frame) = (Vec::new(), Vec::new());
+    let packed = HubProtocolKind::MessagePack;
+    packed.write_invocation(&mut record, id, method, arguments).expect("written");
+    write_masked_frame(&mut frame, OpCode::Binary, true, [5, 6, 7, 8], &record);
+    frame
+}
+
 fn world() -> World {
     let mut world = World::new(1).hub("/hub", || Steady, &HubOptions::default()).websocket(
         "/raw",
@@ -137,6 +146,18 @@ fn the_steady_state_allocates_nothing() {
     let counted = allocations(|| exchange(&mut world, &mut wire, &owned, 100));
     assert_eq!(counted, 100, "one text for each of 100 calls");
 
+    // The same calls in MessagePack.
+    let mut packed = Wire::websocket(&mut world, "/hub");
+    packed.bytes(&mut world, &text(r#"{"protocol":"messagepack","version":1}"#));
+    assert!(!packed.frames(&mut world).is_empty(), "the handshake is answered");
+    let calls =
+        [packed_call(Some("1"), "Echo", &(42,)), packed_call(None, "EchoText", &("plain and ü",))];
+    exchange(&mut world, &mut packed, &calls, 1_000);
+    world.pass(Duration::from_secs(40));
+    exchange(&mut world, &mut packed, &calls, 1_000);
+    let counted = allocations(|| exchange(&mut world, &mut packed, &calls, 10_000));
+    assert_eq!(counted, 0, "10 000 calls in MessagePack");
+
     let mut raw = Wire::websocket(&mut world, "/raw");
     let mut messages = [Vec::new(), Vec::new()];
     write_masked_frame(&mut messages[0], OpCode::Text, true, [1; 4], "héllo".as_bytes());
@@ -166,4 +187,19 @@ fn the_steady_state_allocates_nothing() {
     broadcast(&mut world, &mut room, 200);
     let counted = allocations(|| broadcast(&mut world, &mut room, 1_000));
     assert_eq!(counted, 0, "1 000 broadcasts to 100 connections");
+
+    // And with both protocols in one room.
+    packed.bytes(&mut world, &packed_call(None, "Join", &()));
+    room.push(packed);
+    let senders = room.len() - 1;
+    let mixed = |world: &mut World, room: &mut [Wire], times: usize| {
+        for index in 0..times {
+            room[index % senders].bytes(world, &moves);
+            let heard = room.iter_mut().map(|member| member.frames(world).len()).min();
+            assert!(heard >= Some(1), "everybody hears it");
+        }
+    };
+    mixed(&mut world, &mut room, 300);
+    let counted = allocations(|| mixed(&mut world, &mut room, 1_000));
+    assert_eq!(counted, 0, "1 000 broadcasts in two protocols");
 }

@@ -17,6 +17,8 @@ mod hall;
 mod limits;
 #[path = "world/openings.rs"]
 mod openings;
+#[path = "world/packed.rs"]
+mod packed;
 #[path = "world/regressions.rs"]
 mod regressions;
 

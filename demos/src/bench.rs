@@ -1,7 +1,6 @@
 //! The hub that load generators call.
 
-use serde_json::value::RawValue;
-use tickhub::{Context, Hub, HubError, HubOptions, Methods, OutboxLimits, Server, Text};
+use tickhub::{Context, Hub, HubError, HubOptions, Methods, OutboxLimits, Server, Text, Value};
 
 /// Echo, broadcast and rooms, and nothing else.
 struct Bench;
@@ -19,12 +18,12 @@ impl Hub for Bench {
 
 impl Bench {
     #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
-    fn echo(&mut self, _: &mut Context<Self>, value: Box<RawValue>) -> Box<RawValue> {
+    fn echo(&mut self, _: &mut Context<Self>, value: Value) -> Value {
         value
     }
 
     #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
-    fn broadcast(&mut self, ctx: &mut Context<Self>, value: Box<RawValue>) {
+    fn broadcast(&mut self, ctx: &mut Context<Self>, value: Value) {
         ctx.all().send("message", (value,)).ignore();
     }
 
@@ -34,7 +33,7 @@ impl Bench {
     }
 
     #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
-    fn send_to_room(&mut self, ctx: &mut Context<Self>, room: Text, value: Box<RawValue>) {
+    fn send_to_room(&mut self, ctx: &mut Context<Self>, room: Text, value: Value) {
         ctx.group(&room).send("message", (value,)).ignore();
     }
 }

@@ -74,6 +74,9 @@ impl Client {
                     if let Err(error) = self.on_record(now, record) {
                         break Err(error);
                     }
+                    if self.stage != Stage::Handshaking {
+                        records.speak(self.options.protocol);
+                    }
                 }
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error.to_string()),
@@ -163,7 +166,7 @@ impl Client {
         body.clear();
         let written = self.options.protocol.write_invocation(&mut body, id, method, arguments);
         if written.is_ok() {
-            self.write_text(now, &body);
+            self.write_records(now, &body);
         }
         self.scratch = body;
         Ok(written?)
@@ -173,7 +176,7 @@ impl Client {
         let mut body = std::mem::take(&mut self.scratch);
         body.clear();
         self.options.protocol.write_ping(&mut body);
-        self.write_text(now, &body);
+        self.write_records(now, &body);
         self.scratch = body;
     }
 
@@ -181,7 +184,7 @@ impl Client {
         let mut body = std::mem::take(&mut self.scratch);
         body.clear();
         self.options.protocol.write_close(&mut body, None, false);
-        self.write_text(now, &body);
+        self.write_records(now, &body);
         self.scratch = body;
         self.write_close_frame(now, 1000);
         self.stage = Stage::Closing;
@@ -189,7 +192,7 @@ impl Client {
     }
 
     /// Sends records as one message of the kind that their protocol needs.
-    pub(super) fn write_text(&mut self, now: Moment, records: &[u8]) {
+    pub(super) fn write_records(&mut self, now: Moment, records: &[u8]) {
         let binary = self.options.protocol.is_binary() && self.stage != Stage::Handshaking;
         self.write_masked(now, if binary { OpCode::Binary } else { OpCode::Text }, records);
     }

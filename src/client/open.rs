@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::machine::{Client, Negotiation, Stage};
 use crate::base::Moment;
 use crate::protocol::http::{self, Incoming, Limits};
-use crate::protocol::hub_protocol::handshake;
+use crate::protocol::hub_protocol::{RecordBuffer, handshake};
 use crate::protocol::websocket::{self, Decoder, Role};
 
 /// What we need of the document (§1.2).
@@ -155,13 +155,14 @@ impl Client {
     fn on_upgraded(&mut self, now: Moment) {
         self.stage = Stage::Handshaking;
         self.decoder = Decoder::new(Role::Client);
-        self.records.clear();
+        // The answer to the handshake has a separator whatever the protocol.
+        self.records = RecordBuffer::default();
         self.last_received = now;
         let protocol = self.options.protocol.name().into();
         let mut body = std::mem::take(&mut self.scratch);
         body.clear();
         handshake::Request { protocol, version: 1 }.write(&mut body);
-        self.write_text(now, &body);
+        self.write_records(now, &body);
         self.scratch = body;
     }
 

@@ -6,7 +6,7 @@ use super::closed::Closed;
 use super::error::HubError;
 use super::registry::{Delivery, Registry};
 use crate::base::{ConnectionKey, Keyed as _, ToConnectionId};
-use crate::protocol::hub_protocol::{HubProtocolKind, ToArguments};
+use crate::protocol::hub_protocol::ToArguments;
 use crate::protocol::websocket::Kind;
 
 /// Everybody connected to one hub, and its groups.
@@ -207,7 +207,8 @@ pub(super) enum Target<'n> {
 
 /// Somebody to send to: what the selectors of [`Clients`] return.
 ///
-/// A message is encoded once, whatever the size of the audience. It is queued, and leaves at the
+/// A message is encoded once for each hub protocol that somebody in the audience speaks, whatever
+/// its size. It is queued, and leaves at the
 /// end of the turn; messages to one connection leave in the order in which they were queued.
 pub struct Audience<'a> {
     registry: &'a mut Registry,
@@ -224,12 +225,11 @@ impl Audience<'_> {
     pub fn send(self, method: &str, arguments: impl ToArguments) -> Delivery {
         let Self { registry, world, target, except } = self;
         let sent = registry.broadcast(
-            Kind::Text,
             |registry, slots| select(registry, world, &target, &except, slots),
-            |out| HubProtocolKind::Json.write_invocation(out, None, method, &arguments),
+            |protocol, out| protocol.write_invocation(out, None, method, &arguments),
         );
         sent.unwrap_or_else(|error| {
-            tracing::error!(method, %error, "the arguments of a call cannot be written as JSON");
+            tracing::error!(method, %error, "the arguments of a call cannot be written");
             Delivery::default()
         })
     }
@@ -237,18 +237,11 @@ impl Audience<'_> {
     /// Queues one raw WebSocket message for everybody in the audience.
     pub(crate) fn send_raw(self, kind: Kind, payload: &[u8]) -> Delivery {
         let Self { registry, world, target, except } = self;
-        let sent = registry.broadcast::<std::convert::Infallible>(
+        registry.broadcast_raw(
             kind,
             |registry, slots| select(registry, world, &target, &except, slots),
-            |out| {
-                out.extend_from_slice(payload);
-                Ok(())
-            },
-        );
-        match sent {
-            Ok(delivery) => delivery,
-            Err(never) => match never {},
-        }
+            payload,
+        )
     }
 }
 

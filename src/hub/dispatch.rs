@@ -7,12 +7,11 @@ use super::context::Context;
 use super::endpoint::{Finished, HubEndpoint, contained, queue};
 use super::error::HubError;
 use super::methods::{Answer, Ending, Failure, Run, Writable};
-use super::registry::{Delivery, Registry};
+use super::registry::{Delivery, Registry, kind_of};
 use super::tasks::Call;
 use crate::base::ConnectionKey;
 use crate::protocol::hub_protocol::errors::{self, Detail, DetailedErrors};
 use crate::protocol::hub_protocol::{HubProtocolKind, Invocation, WriteError};
-use crate::protocol::websocket::Kind;
 use crate::transport::Stage;
 
 /// What comes after a message.
@@ -60,7 +59,7 @@ impl<H: Hub> HubEndpoint<H> {
                 let outcome =
                     contained(|| run(hub, &mut context, invocation.arguments, &mut answer));
                 if written.is_some() {
-                    registry.queue_encoded(key, Kind::Text, &body).ignore();
+                    registry.queue_encoded(key, kind_of(protocol), &body).ignore();
                 }
                 registry.give_body(body);
                 self.conclude(registry, key, protocol, &method.name, id, outcome);
@@ -130,7 +129,7 @@ impl<H: Hub> HubEndpoint<H> {
         let outcome = match ending {
             Some(Ok(result)) => match &id {
                 Some(id) => registry
-                    .queue(key, Kind::Text, |out| result.write(protocol, out, id))
+                    .queue(key, kind_of(protocol), |out| result.write(protocol, out, id))
                     .map(Delivery::ignore)
                     .map_err(Failure::Unwritable),
                 None => Ok(()),

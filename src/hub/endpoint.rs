@@ -11,13 +11,13 @@ use super::context::Context;
 use super::dispatch::Flow;
 use super::methods::{Ending, Methods};
 use super::options::HubOptions;
-use super::registry::Registry;
+use super::registry::{Registry, kind_of};
 use super::tasks::{Local, Tasks};
 use super::{Hub, HubError};
 use crate::base::{ConnectionKey, Moment, SideTable};
+use crate::protocol::hub_protocol::HubMessage;
 use crate::protocol::hub_protocol::errors::DetailedErrors;
 use crate::protocol::hub_protocol::handshake::{self, Refusal, Request};
-use crate::protocol::hub_protocol::{HubMessage, HubProtocolKind};
 use crate::protocol::websocket::Kind;
 use crate::transport::{NEVER, Stage};
 
@@ -71,6 +71,7 @@ impl<H: Hub> HubEndpoint<H> {
     fn process(&mut self, registry: &mut Registry, key: ConnectionKey, bytes: &mut [u8]) {
         let Some(connection) = registry.get_mut(key) else { return };
         let mut records = std::mem::take(&mut connection.records);
+        let mut speaks = connection.hub.speaks;
         let mut input = bytes;
         let mut count = 0;
         loop {
@@ -91,15 +92,23 @@ impl<H: Hub> HubEndpoint<H> {
             };
             count += 1;
             match self.on_record(registry, key, record) {
+                Flow::Next if speaks.is_none() => {
+                    // This was the handshake. What is behind it is framed as it has chosen.
+                    speaks = registry.get(key).and_then(|connection| connection.hub.speaks);
+                    if let Some(protocol) = speaks {
+                        records.speak(protocol);
+                    }
+                }
                 Flow::Next => {}
                 Flow::Ended => break,
                 Flow::Blocked => {
                     // The call and what is behind it wait until a running call has ended (§6.4).
-                    if let Some(connection) = registry.get_mut(key) {
+                    if let Some(connection) = registry.get_mut(key)
+                        && let Some(protocol) = connection.hub.speaks
+                    {
                         connection.hub.blocked = true;
                         connection.silent_at = NEVER;
-                        connection.backlog.extend_from_slice(record);
-                        connection.backlog.push(RECORD_SEPARATOR);
+                        protocol.write_record(&mut connection.backlog, record);
                         connection.backlog.extend_from_slice(input);
                     }
                     break;
@@ -207,8 +216,8 @@ impl<H: Hub> HubEndpoint<H> {
     }
 
     fn on_handshake(&mut self, registry: &mut Registry, key: ConnectionKey, record: &[u8]) -> Flow {
-        let chosen =
-            Request::read(record).and_then(|request| request.choose(HubProtocolKind::ALL, true));
+        let chosen = Request::read(record)
+            .and_then(|request| request.choose(&self.options.supported_protocols, true));
         let protocol = match chosen {
             Ok(protocol) => protocol,
             Err(refusal) => {
@@ -221,6 +230,8 @@ impl<H: Hub> HubEndpoint<H> {
         connection.hub.speaks = Some(protocol);
         connection.ping_at = now + self.options.keep_alive_interval;
         registry.enter(key);
+        // The kind of messages has changed by now: the answer to a binary protocol is binary, the
+        // refusals above are text (COR-034).
         queue(registry, key, |out| out.extend_from_slice(handshake::ACCEPTED));
         self.states.insert(key, H::State::default());
         self.on_connected(registry, key)
@@ -416,7 +427,9 @@ impl<H: Hub> Application for HubEndpoint<H> {
 
 /// Queues a message that can always be written.
 pub(super) fn queue(registry: &mut Registry, key: ConnectionKey, write: impl FnOnce(&mut Vec<u8>)) {
-    let queued = registry.queue::<std::convert::Infallible>(key, Kind::Text, |out| {
+    let speaks = registry.get(key).and_then(|connection| connection.hub.speaks);
+    let kind = speaks.map_or(Kind::Text, kind_of);
+    let queued = registry.queue::<std::convert::Infallible>(key, kind, |out| {
         write(out);
         Ok(())
     });
@@ -460,9 +473,6 @@ const RECORDS_PER_PIECE_MAX: usize = 256;
 
 /// Rounds of tasks in one turn at most.
 const TASK_ROUNDS_MAX: usize = 16;
-
-/// What ends a record on the wire (§3.1).
-const RECORD_SEPARATOR: u8 = 0x1E;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::protocol::hub_protocol::HubProtocolKind;
+
 /// Options of one hub, with the names and defaults of ASP.NET Core SignalR (§4.1).
 #[derive(Clone, Debug)]
 pub struct HubOptions {
@@ -20,6 +22,8 @@ pub struct HubOptions {
     /// How many plain invocations of one client may run at a time (default 1, COR-130). Only
     /// asynchronous methods can overlap.
     pub maximum_parallel_invocations_per_client: u16,
+    /// The hub protocols that clients may choose (default all; `SupportedProtocols`, §4.1).
+    pub supported_protocols: Vec<HubProtocolKind>,
 }
 
 impl Default for HubOptions {
@@ -31,6 +35,7 @@ impl Default for HubOptions {
             maximum_receive_message_size: Some(32 * 1024),
             enable_detailed_errors: false,
             maximum_parallel_invocations_per_client: 1,
+            supported_protocols: HubProtocolKind::ALL.to_vec(),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::closed::Closed;
 use super::world::World;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
+use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::websocket::{self, Kind, OpCode};
 use crate::transport::{Connection, ConnectionOptions, Joiner, NEVER, Stage};
 
@@ -29,7 +30,10 @@ pub(crate) struct Registry {
     dirty: Vec<ConnectionKey>,
     ending: Vec<(ConnectionKey, Closed)>,
     waiting: Vec<ConnectionKey>,
-    body: Vec<u8>,
+    /// One message, encoded in each hub protocol that its audience speaks.
+    bodies: [Vec<u8>; HubProtocolKind::ALL.len()],
+    /// Every hub protocol that was ever chosen here.
+    spoken: Protocols,
     answer: Vec<u8>,
     frame: Vec<u8>,
     audience: Vec<u32>,
@@ -87,7 +91,8 @@ impl Registry {
             dirty: Vec::new(),
             ending: Vec::new(),
             waiting: Vec::new(),
-            body: Vec::new(),
+            bodies: Default::default(),
+            spoken: Protocols::default(),
             answer: Vec::new(),
             frame: Vec::new(),
             audience: Vec::new(),
@@ -163,6 +168,7 @@ impl Registry {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.stage = Stage::Open;
         connection.stage_ends = NEVER;
+        self.spoken.extend(connection.hub.speaks);
         self.by_id.insert(connection.id, key);
         self.worlds[connection.world as usize].enter(key, connection);
         self.counters.opened += 1;
@@ -270,9 +276,10 @@ impl Registry {
         if let Some(protocol) = connection.hub.speaks
             && let Some(message) = closed.message(connection.hub.detailed)
         {
-            self.body.clear();
-            protocol.write_close(&mut self.body, message.error.as_deref(), message.allow_reconnect);
-            frame(&mut self.frame, Kind::Text, &self.body);
+            let body = &mut self.bodies[protocol.index()];
+            body.clear();
+            protocol.write_close(body, message.error.as_deref(), message.allow_reconnect);
+            frame(&mut self.frame, kind_of(protocol), body);
             connection.outbox.append_control(&self.frame, &mut self.pool);
         }
         if let Some(code) = code {
@@ -318,11 +325,11 @@ impl Registry {
         kind: Kind,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<Delivery, E> {
-        let mut body = std::mem::take(&mut self.body);
+        let mut body = std::mem::take(&mut self.bodies[0]);
         body.clear();
         let queued = write(&mut body).map(|()| self.queue_encoded(key, kind, &body));
         if body.capacity() <= SCRATCH_BYTES_MAX {
-            self.body = body;
+            self.bodies[0] = body;
         }
         queued
     }
@@ -352,25 +359,75 @@ impl Registry {
         Delivery { queued: 1, refused: 0 }
     }
 
-    /// Queues one message that `write` encodes once for everybody whom `select` names.
+    /// Queues one message for everybody whom `select` names. `write` encodes it once for each hub
+    /// protocol that one of them speaks.
+    ///
+    /// A message that cannot be written in one of these is told to the caller, and nothing is
+    /// queued for anybody.
     pub(super) fn broadcast<E>(
+        &mut self,
+        select: impl FnOnce(&Self, &mut Vec<u32>),
+        mut write: impl FnMut(HubProtocolKind, &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Delivery, E> {
+        self.select(select);
+        let spoken = self.spoken_by_audience();
+        for protocol in spoken.iter() {
+            let body = &mut self.bodies[protocol.index()];
+            body.clear();
+            write(protocol, body)?;
+        }
+        let mut delivery = Delivery::default();
+        for protocol in spoken.iter() {
+            let part = self.deliver(kind_of(protocol), Some(protocol));
+            delivery.queued += part.queued;
+            delivery.refused += part.refused;
+        }
+        Ok(delivery)
+    }
+
+    /// Queues one message of a raw endpoint for everybody whom `select` names.
+    pub(super) fn broadcast_raw(
         &mut self,
         kind: Kind,
         select: impl FnOnce(&Self, &mut Vec<u32>),
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<Delivery, E> {
+        payload: &[u8],
+    ) -> Delivery {
+        self.select(select);
+        if self.audience.is_empty() {
+            return Delivery::default();
+        }
+        let body = &mut self.bodies[place_of(None)];
+        body.clear();
+        body.extend_from_slice(payload);
+        self.deliver(kind, None)
+    }
+
+    fn select(&mut self, select: impl FnOnce(&Self, &mut Vec<u32>)) {
         let mut audience = std::mem::take(&mut self.audience);
         audience.clear();
         select(self, &mut audience);
         self.audience = audience;
+    }
+
+    /// The hub protocols that the audience speaks. Where only one was ever chosen nobody has to be
+    /// asked.
+    fn spoken_by_audience(&self) -> Protocols {
         if self.audience.is_empty() {
-            return Ok(Delivery::default());
+            return Protocols::default();
         }
-        let mut body = std::mem::take(&mut self.body);
-        body.clear();
-        let written = write(&mut body);
-        self.body = body;
-        written.map(|()| self.deliver(kind))
+        if self.spoken.iter().count() <= 1 {
+            return self.spoken;
+        }
+        let mut spoken = Protocols::default();
+        for &slot in &self.audience {
+            if let Some((_, connection)) = self.connections.at_slot(slot) {
+                spoken.extend(connection.hub.speaks);
+            }
+            if spoken == self.spoken {
+                break;
+            }
+        }
+        spoken
     }
 
     /// Lends the scratch memory in which messages are encoded.
@@ -387,27 +444,29 @@ impl Registry {
         }
     }
 
-    /// Queues the encoded body for the audience: framed once, shared, in slot order.
-    fn deliver(&mut self, kind: Kind) -> Delivery {
+    /// Queues the body that is encoded in one hub protocol for those of the audience who speak it:
+    /// framed once, shared, in slot order.
+    fn deliver(&mut self, kind: Kind, speaks: Option<HubProtocolKind>) -> Delivery {
         let mut delivery = Delivery::default();
         let mut slow = Vec::new();
-        header(&mut self.frame, kind, self.body.len());
+        let body = &self.bodies[place_of(speaks)];
+        header(&mut self.frame, kind, body.len());
         let shared: Option<Shared> = (self.audience.len() > 1).then(|| {
             self.pool.fill(|bytes| {
                 bytes.extend_from_slice(&self.frame);
-                bytes.extend_from_slice(&self.body);
+                bytes.extend_from_slice(body);
             })
         });
         for &slot in &self.audience {
             let Some((key, connection)) = self.connections.at_slot_mut(slot) else { continue };
-            if !connection.is_open() {
+            if !connection.is_open() || connection.hub.speaks != speaks {
                 continue;
             }
             let limits = &connection.options.outbox;
             let queued = match &shared {
                 Some(shared) => connection.outbox.push(shared, limits),
                 None => {
-                    connection.outbox.append_framed(&self.frame, &self.body, limits, &mut self.pool)
+                    connection.outbox.append_framed(&self.frame, &self.bodies[place_of(speaks)], limits, &mut self.pool)
                 }
             };
             if queued.is_err() {
@@ -428,11 +487,37 @@ impl Registry {
         if let Some(shared) = shared {
             self.pool.give(shared);
         }
-        if self.body.capacity() > SCRATCH_BYTES_MAX {
-            self.body = Vec::new();
+        let body = &mut self.bodies[place_of(speaks)];
+        if body.capacity() > SCRATCH_BYTES_MAX {
+            *body = Vec::new();
         }
         delivery
     }
+}
+
+/// A set of hub protocols.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Protocols(u8);
+
+impl Protocols {
+    fn extend(&mut self, protocol: Option<HubProtocolKind>) {
+        self.0 |= protocol.map_or(0, |protocol| 1 << protocol.index());
+    }
+
+    fn iter(self) -> impl Iterator<Item = HubProtocolKind> {
+        let all = HubProtocolKind::ALL.iter().copied();
+        all.filter(move |protocol| self.0 & 1 << protocol.index() != 0)
+    }
+}
+
+/// Where a message is encoded; raw ones take the first place.
+fn place_of(speaks: Option<HubProtocolKind>) -> usize {
+    speaks.map_or(0, HubProtocolKind::index)
+}
+
+/// The kind of WebSocket message that carries a hub protocol (§2.5).
+pub(super) fn kind_of(protocol: HubProtocolKind) -> Kind {
+    if protocol.is_binary() { Kind::Binary } else { Kind::Text }
 }
 
 /// Frames `body` as one WebSocket message.

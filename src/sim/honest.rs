@@ -9,6 +9,7 @@ use super::world::World;
 use crate::base::{Moment, Rng};
 use crate::client::{CallId, Client, Event, Invocation, Need, Options, Outcome};
 use crate::io::sim::{Read, SimPeer};
+use crate::protocol::hub_protocol::HubProtocolKind;
 
 /// One honest client.
 pub(super) struct Player {
@@ -44,8 +45,15 @@ enum Expected {
 }
 
 impl Player {
-    pub(super) fn new(number: u64, books: Books, mut rng: Rng, in_order: bool) -> Self {
+    pub(super) fn new(
+        number: u64,
+        books: Books,
+        mut rng: Rng,
+        in_order: bool,
+        protocol: HubProtocolKind,
+    ) -> Self {
         let mut options = Options::new("sim", "/hub").reconnecting();
+        options.protocol = protocol;
         options.skip_negotiation = rng.one_in(3);
         let client = Client::new(options, Rng::from_seed(rng.bits()));
         Self {
@@ -281,10 +289,10 @@ impl Player {
         let fits = match (&expected, outcome) {
             (Expected::Any, _) | (Expected::AnyValue, Outcome::Result(_)) => true,
             (Expected::Value(json), Outcome::Result(payload)) => {
-                payload.as_bytes() == json.as_bytes()
+                payload.read::<serde_json::Value>().ok() == serde_json::from_str(json).ok()
             }
             (Expected::Length(length), Outcome::Result(payload)) => {
-                payload.as_bytes().len() == length + 2
+                payload.read::<String>().is_ok_and(|text| text.len() == *length)
             }
             (Expected::Error(part), Outcome::Error(text)) => text.contains(part),
             _ => false,

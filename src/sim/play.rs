@@ -14,6 +14,7 @@ use super::world::{Turn, World};
 use crate::base::{Moment, Rng};
 use crate::hub::{Counters, HubOptions, contained};
 use crate::io::sim::{Dials, OneIn};
+use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::raw::RawOptions;
 use crate::transport::{ConnectionOptions, OutboxLimits};
 
@@ -95,6 +96,15 @@ struct Play {
     ends: Moment,
 }
 
+/// What a player speaks: all JSON in one of four seeds, all MessagePack in another, and both side
+/// by side in the rest.
+fn protocol(seed: u64, number: u64) -> HubProtocolKind {
+    match (seed % 4, number % 2) {
+        (0, _) | (2.., 0) => HubProtocolKind::Json,
+        _ => HubProtocolKind::MessagePack,
+    }
+}
+
 impl Play {
     fn new(seed: u64, keep_log: bool) -> Self {
         let mut rng = Rng::from_seed(seed);
@@ -141,7 +151,8 @@ impl Play {
         let players = (0..count)
             .map(|number| {
                 let rng = Rng::from_seed(rng.bits());
-                Player::new(number, books.clone(), rng, parallel == 1)
+                let protocol = protocol(seed, number);
+                Player::new(number, books.clone(), rng, parallel == 1, protocol)
             })
             .collect();
         let listeners = (0..rng.below(3))

@@ -34,10 +34,11 @@ afterEach(async () => {
 });
 
 /** A client that is not connected yet. */
-export function client(url, { reconnect = false, ...options } = {}) {
+export function client(url, { reconnect = false, protocol, ...options } = {}) {
   const builder = new signalr.HubConnectionBuilder()
     .withUrl(url, options)
     .configureLogging(signalr.LogLevel.None);
+  if (protocol) builder.withHubProtocol(protocol);
   if (reconnect) builder.withAutomaticReconnect(RECONNECT_DELAYS);
   const made = new Client(builder.build());
   opened.add(made);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use smallvec::SmallVec;
 
 use super::payload::{Argument, BindingError, Payload};
-use super::{HubProtocolKind, WriteError};
+use super::{HubProtocolKind, WriteError, messagepack};
 
 /// The arguments of a received call, to be taken in order.
 ///
@@ -28,7 +28,26 @@ pub struct Arguments<'a> {
     rest: &'a mut [u8],
     offset: usize,
     taken: usize,
-    spans: Spans,
+    places: Places,
+}
+
+/// How the arguments are found.
+#[derive(Debug)]
+enum Places {
+    /// Their places are known, because JSON has to be read to its end anyway.
+    Known(Spans),
+    /// They are found one behind the other while they are taken: nothing is kept for arguments
+    /// that no method takes (T-MPLEN). Nothing, if the caller sent no array at all.
+    Found(Option<Counted>),
+}
+
+/// How many arguments there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// By the header of the array; it is not longer than the record.
+    pub(super) announced: usize,
+    /// So many, from the first on, are values that may be read.
+    pub(super) readable: usize,
 }
 
 /// Where each argument lies in the record. Inline for as many as a method may have,
@@ -63,28 +82,50 @@ impl<'a> Arguments<'a> {
         offset: usize,
         spans: Spans,
     ) -> Self {
-        Self { protocol, rest: encoded, offset, taken: 0, spans }
+        Self { protocol, rest: encoded, offset, taken: 0, places: Places::Known(spans) }
+    }
+
+    /// MessagePack arguments that stand one behind the other in `encoded`.
+    pub(super) fn counted(encoded: &'a mut [u8], count: Option<Counted>) -> Self {
+        let protocol = HubProtocolKind::MessagePack;
+        Self { protocol, rest: encoded, offset: 0, taken: 0, places: Places::Found(count) }
     }
 
     /// How many the caller sent, whatever was taken meanwhile.
     pub fn count(&self) -> usize {
-        self.spans.len()
+        match &self.places {
+            Places::Known(spans) => spans.len(),
+            Places::Found(counted) => counted.map_or(0, |counted| counted.announced),
+        }
     }
 
     /// Checks that there are as many as the method takes, before any is taken (COR-095).
     ///
     /// # Errors
     ///
-    /// [`BindingError::Count`] when there are not.
+    /// [`BindingError::Count`] when there are not, [`BindingError::Missing`] when the caller sent
+    /// something else in their place.
     pub fn expect_count(&self, expected: usize) -> Result<(), BindingError> {
+        if let Places::Found(None) = self.places {
+            return Err(BindingError::Missing);
+        }
         let provided = self.count();
         if provided == expected { Ok(()) } else { Err(BindingError::Count { provided, expected }) }
     }
 
-    /// Takes the next argument as it was sent; `None` after the last.
+    /// Takes the next argument as it was sent; `None` after the last, or in place of one that
+    /// cannot be read.
     pub fn take_payload(&mut self) -> Option<Payload<'a>> {
-        let span = *self.spans.get(self.taken)?;
-        let Range { start, end } = span.range();
+        let Range { start, end } = match &self.places {
+            Places::Known(spans) => spans.get(self.taken)?.range(),
+            Places::Found(counted) => {
+                if self.taken >= counted.as_ref()?.readable {
+                    return None;
+                }
+                let length = messagepack::value_len(self.rest, messagepack::ARGUMENT_DEPTH)?;
+                self.offset..self.offset + length
+            }
+        };
         let rest = std::mem::take(&mut self.rest);
         let (head, tail) = rest.split_at_mut(end - self.offset);
         let value = &mut head[start - self.offset..];
@@ -98,13 +139,24 @@ impl<'a> Arguments<'a> {
     ///
     /// # Errors
     ///
-    /// [`BindingError::Value`] when it is no such value, [`BindingError::Count`] when all were
-    /// taken.
+    /// [`BindingError::Value`] or [`BindingError::Argument`] when it is no such value,
+    /// [`BindingError::Count`] when all were taken.
     pub fn take<A: Argument>(&mut self) -> Result<A::Of<'a>, BindingError> {
+        let number = self.taken + 1;
         let Some(payload) = self.take_payload() else {
-            return Err(BindingError::Count { provided: self.count(), expected: self.taken + 1 });
+            let provided = self.count();
+            return Err(if provided < number {
+                BindingError::Count { provided, expected: number }
+            } else {
+                BindingError::Argument { number }
+            });
         };
-        payload.read::<A>()
+        let bound = payload.read::<A>();
+        match self.protocol {
+            HubProtocolKind::Json => bound,
+            // Here the original says which one it was (§3.9).
+            HubProtocolKind::MessagePack => bound.map_err(|_| BindingError::Argument { number }),
+        }
     }
 }
 

@@ -5,7 +5,8 @@
 
 use memchr::memchr;
 
-use super::ProtocolError;
+use super::messagepack::Prefix;
+use super::{HubProtocolKind, ProtocolError};
 
 /// The byte that ends a JSON record and a handshake (§3.1).
 pub(super) const RECORD_SEPARATOR: u8 = 0x1E;
@@ -19,21 +20,32 @@ pub struct RecordBuffer {
     /// The beginning of a record whose end has not come; or one that was handed out (`spent`).
     pending: Vec<u8>,
     spent: bool,
+    /// Records come behind their lengths, not before a separator.
+    is_prefixed: bool,
 }
 
 impl RecordBuffer {
     /// A buffer that grew beyond this for one record is freed after it.
     const KEPT_BYTES_MAX: usize = 1024;
 
-    /// Takes the next record, without its separator, off the front of `input`. `None`: there is no
+    /// What comes from here on is framed as this protocol does. At first everything is as the
+    /// handshake: JSON with a separator.
+    ///
+    /// Call it between two records; what follows a handshake in the same piece is not lost.
+    pub fn speak(&mut self, protocol: HubProtocolKind) {
+        self.is_prefixed = protocol.is_binary();
+    }
+
+    /// Takes the next record, without its separator or its prefix, off the front of `input`. `None`: there is no
     /// whole one, and `input` was taken in. Call it until then.
     ///
-    /// `bytes_max` is `MaximumReceiveMessageSize`; the separator counts. So does every byte as it
-    /// arrives: an endless record is refused at its first byte too many.
+    /// `bytes_max` is `MaximumReceiveMessageSize`; the separator or the prefix counts. So does
+    /// every byte as it arrives: an endless record is refused at its first byte too many, and one
+    /// with a prefix before anything behind that was looked at.
     ///
     /// # Errors
     ///
-    /// The record is too long (§3.10, `message-size-limit`). During the handshake the same
+    /// The prefix is none, or the record is too long (§3.10, `message-size-limit`). During the handshake the same
     /// condition is [`Refusal::Canceled`](super::handshake::Refusal::Canceled).
     #[expect(clippy::mut_mut, reason = "the caller's slice shrinks from the front, like a cursor")]
     pub fn next<'s, 'i: 's>(
@@ -44,6 +56,9 @@ impl RecordBuffer {
         self.forget_spent();
         if input.is_empty() {
             return Ok(None);
+        }
+        if self.is_prefixed {
+            return self.next_prefixed(input, bytes_max);
         }
         let found = memchr(RECORD_SEPARATOR, input);
         let arrived = self.pending.len() + found.map_or(input.len(), |index| index + 1);
@@ -67,13 +82,50 @@ impl RecordBuffer {
         Ok(Some(&mut self.pending))
     }
 
+    /// [`RecordBuffer::next`] for records with a prefix. Memory grows by what has arrived, never by
+    /// what was announced (T-MPLEN).
+    #[expect(clippy::mut_mut, reason = "the caller's slice shrinks from the front, like a cursor")]
+    fn next_prefixed<'s, 'i: 's>(
+        &'s mut self,
+        input: &mut &'i mut [u8],
+        bytes_max: Option<usize>,
+    ) -> Result<Option<&'s mut [u8]>, ProtocolError> {
+        let prefix = Prefix::read(self.pending.iter().chain(input.iter()).copied())?;
+        if let Some(prefix) = prefix
+            && let Some(bytes_max) = bytes_max
+            && prefix.frame() > bytes_max
+        {
+            return Err(too_long(bytes_max));
+        }
+        let taken = std::mem::take(input);
+        let Some(prefix) =
+            prefix.filter(|prefix| prefix.frame() - self.pending.len() <= taken.len())
+        else {
+            self.pending.extend_from_slice(taken);
+            return Ok(None);
+        };
+        let (frame, rest) = taken.split_at_mut(prefix.frame() - self.pending.len());
+        *input = rest;
+        if self.pending.is_empty() {
+            return Ok(Some(&mut frame[prefix.bytes..]));
+        }
+        self.pending.extend_from_slice(frame);
+        self.spent = true;
+        Ok(Some(&mut self.pending[prefix.bytes..]))
+    }
+
     /// How many bytes of an unfinished record are waiting.
     pub fn pending_len(&self) -> usize {
         if self.spent { 0 } else { self.pending.len() }
     }
 
+    /// How many bytes of memory it holds.
+    pub fn capacity(&self) -> usize {
+        self.pending.capacity()
+    }
+
     /// Forgets an unfinished record, as when a stateful connection lost its socket in the middle
-    /// of one and the peer will send it again.
+    /// of one and the peer will send it again. Its framing stays.
     pub fn clear(&mut self) {
         self.spent = true;
         self.forget_spent();

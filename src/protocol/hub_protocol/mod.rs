@@ -14,8 +14,10 @@ pub mod handshake;
 mod arguments;
 mod framing;
 mod json;
+mod messagepack;
 mod payload;
 mod text;
+mod value;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,6 +28,7 @@ pub use arguments::{ArgumentSink, Arguments, ToArguments};
 pub use framing::{RECEIVE_BYTES_MAX, RecordBuffer};
 pub use payload::{Argument, BindingError, Payload};
 pub use text::Text;
+pub use value::Value;
 
 /// A hub protocol: how messages are encoded on one connection, chosen by its handshake (§3.2).
 ///
@@ -36,6 +39,8 @@ pub use text::Text;
 pub enum HubProtocolKind {
     /// JSON text, each record ended by the byte 0x1E (§3.4).
     Json,
+    /// MessagePack arrays, each behind its length (§3.5).
+    MessagePack,
 }
 
 /// One message of the hub protocol (§3.3), borrowed from the record it was read from.
@@ -120,11 +125,16 @@ pub enum Outcome<'a> {
 /// The ids of the streams that come along with a call, read from the record one by one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StreamIds<'a> {
-    encoded: &'a [u8],
+    encoded: Option<(HubProtocolKind, &'a [u8])>,
     count: usize,
 }
 
 impl<'a> StreamIds<'a> {
+    /// The ids in an encoded array, which was read before.
+    fn new(protocol: HubProtocolKind, encoded: &'a [u8], count: usize) -> Self {
+        Self { encoded: Some((protocol, encoded)), count }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.count
@@ -137,7 +147,10 @@ impl<'a> StreamIds<'a> {
 
     /// The ids in the order of the parameters.
     pub fn iter(&self) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
-        json::stream_ids(self.encoded)
+        let of = |kind| self.encoded.filter(|(protocol, _)| *protocol == kind);
+        let json = of(HubProtocolKind::Json).map(|(_, ids)| json::stream_ids(ids));
+        let packed = of(HubProtocolKind::MessagePack).map(|(_, ids)| messagepack::stream_ids(ids));
+        json.into_iter().flatten().chain(packed.into_iter().flatten())
     }
 }
 
@@ -183,7 +196,7 @@ pub(super) fn write_json_text(out: &mut Vec<u8>, text: &str) {
 
 impl HubProtocolKind {
     /// Every protocol that this build speaks.
-    pub const ALL: &'static [Self] = &[Self::Json];
+    pub const ALL: &'static [Self] = &[Self::Json, Self::MessagePack];
 
     /// The protocol with this name; letter case does not matter (§3.2).
     pub fn from_name(name: &str) -> Option<Self> {
@@ -194,6 +207,7 @@ impl HubProtocolKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::MessagePack => "messagepack",
         }
     }
 
@@ -201,10 +215,27 @@ impl HubProtocolKind {
     pub const fn is_binary(self) -> bool {
         match self {
             Self::Json => false,
+            Self::MessagePack => true,
         }
     }
 
-    /// Reads one record, without its end mark. The message borrows from the record, which is
+    /// Its place in [`HubProtocolKind::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Appends a record that was read before, as it came from the wire.
+    pub(crate) fn write_record(self, out: &mut Vec<u8>, record: &[u8]) {
+        match self {
+            Self::Json => {
+                out.extend_from_slice(record);
+                out.push(framing::RECORD_SEPARATOR);
+            }
+            Self::MessagePack => messagepack::write_record(out, record),
+        }
+    }
+
+    /// Reads one record, without its end mark or its prefix. The message borrows from the record, which is
     /// writable because texts are unescaped where they stand.
     ///
     /// # Errors
@@ -213,6 +244,7 @@ impl HubProtocolKind {
     pub fn read(self, record: &mut [u8]) -> Result<HubMessage<'_>, ProtocolError> {
         match self {
             Self::Json => json::read(record),
+            Self::MessagePack => messagepack::read(record),
         }
     }
 
@@ -230,6 +262,9 @@ impl HubProtocolKind {
     ) -> Result<(), WriteError> {
         match self {
             Self::Json => json::write_invocation(out, invocation_id, target, arguments, &[]),
+            Self::MessagePack => {
+                messagepack::write_invocation(out, invocation_id, target, arguments, &[])
+            }
         }
     }
 
@@ -248,6 +283,9 @@ impl HubProtocolKind {
     ) -> Result<(), WriteError> {
         match self {
             Self::Json => json::write_invocation(out, invocation_id, target, arguments, stream_ids),
+            Self::MessagePack => {
+                messagepack::write_invocation(out, invocation_id, target, arguments, stream_ids)
+            }
         }
     }
 
@@ -268,6 +306,13 @@ impl HubProtocolKind {
             Self::Json => {
                 json::write_stream_invocation(out, invocation_id, target, arguments, stream_ids)
             }
+            Self::MessagePack => messagepack::write_stream_invocation(
+                out,
+                invocation_id,
+                target,
+                arguments,
+                stream_ids,
+            ),
         }
     }
 
@@ -284,6 +329,7 @@ impl HubProtocolKind {
     ) -> Result<(), WriteError> {
         match self {
             Self::Json => json::write_stream_item(out, invocation_id, item),
+            Self::MessagePack => messagepack::write_stream_item(out, invocation_id, item),
         }
     }
 
@@ -300,6 +346,7 @@ impl HubProtocolKind {
     ) -> Result<(), WriteError> {
         match self {
             Self::Json => json::write_result(out, invocation_id, result),
+            Self::MessagePack => messagepack::write_result(out, invocation_id, result),
         }
     }
 
@@ -307,6 +354,7 @@ impl HubProtocolKind {
     pub fn write_error(self, out: &mut Vec<u8>, invocation_id: &str, error: &str) {
         match self {
             Self::Json => json::write_error(out, invocation_id, error),
+            Self::MessagePack => messagepack::write_error(out, invocation_id, error),
         }
     }
 
@@ -314,6 +362,7 @@ impl HubProtocolKind {
     pub fn write_end(self, out: &mut Vec<u8>, invocation_id: &str) {
         match self {
             Self::Json => json::write_end(out, invocation_id),
+            Self::MessagePack => messagepack::write_end(out, invocation_id),
         }
     }
 
@@ -321,6 +370,7 @@ impl HubProtocolKind {
     pub fn write_cancel(self, out: &mut Vec<u8>, invocation_id: &str) {
         match self {
             Self::Json => json::write_cancel(out, invocation_id),
+            Self::MessagePack => messagepack::write_cancel(out, invocation_id),
         }
     }
 
@@ -328,6 +378,7 @@ impl HubProtocolKind {
     pub fn write_ping(self, out: &mut Vec<u8>) {
         match self {
             Self::Json => json::write_ping(out),
+            Self::MessagePack => messagepack::write_ping(out),
         }
     }
 
@@ -335,6 +386,7 @@ impl HubProtocolKind {
     pub fn write_close(self, out: &mut Vec<u8>, error: Option<&str>, allow_reconnect: bool) {
         match self {
             Self::Json => json::write_close(out, error, allow_reconnect),
+            Self::MessagePack => messagepack::write_close(out, error, allow_reconnect),
         }
     }
 
@@ -342,6 +394,7 @@ impl HubProtocolKind {
     pub fn write_ack(self, out: &mut Vec<u8>, sequence_id: i64) {
         match self {
             Self::Json => json::write_ack(out, sequence_id),
+            Self::MessagePack => messagepack::write_ack(out, sequence_id),
         }
     }
 
@@ -349,6 +402,7 @@ impl HubProtocolKind {
     pub fn write_sequence(self, out: &mut Vec<u8>, sequence_id: i64) {
         match self {
             Self::Json => json::write_sequence(out, sequence_id),
+            Self::MessagePack => messagepack::write_sequence(out, sequence_id),
         }
     }
 }

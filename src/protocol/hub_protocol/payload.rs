@@ -6,7 +6,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{HubProtocolKind, ProtocolError, json};
+use super::{HubProtocolKind, ProtocolError, json, messagepack};
 
 /// One encoded value, borrowed from its record. It is valid in its encoding.
 #[derive(Debug)]
@@ -67,6 +67,7 @@ impl<T: DeserializeOwned> Argument for T {
     fn read(payload: Payload<'_>) -> Result<T, BindingError> {
         match payload.protocol {
             HubProtocolKind::Json => json::read_value(payload.encoded),
+            HubProtocolKind::MessagePack => messagepack::read_value(payload.encoded),
         }
     }
 }
@@ -88,6 +89,18 @@ pub enum BindingError {
          types of the hub method being invoked."
     )]
     Value,
+    /// A value has another type than its parameter, and the protocol can say which (MessagePack).
+    #[error(
+        "Error binding argument {number}. Make sure that the types of the provided values match \
+         the types of the hub method being invoked."
+    )]
+    Argument {
+        /// Counted from 1.
+        number: usize,
+    },
+    /// What the caller sent in the place of the arguments is no array (MessagePack).
+    #[error("Reading array length for 'arguments' failed.")]
+    Missing,
 }
 
 impl BindingError {

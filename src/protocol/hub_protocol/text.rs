@@ -6,7 +6,7 @@ use std::ops::Deref;
 use serde::{Serialize, Serializer};
 
 use super::payload::{Argument, BindingError, Payload};
-use super::{HubProtocolKind, json};
+use super::{HubProtocolKind, json, messagepack};
 
 /// A text argument that borrows from the record, for methods that need no owned string.
 ///
@@ -28,6 +28,7 @@ impl Argument for Text<'_> {
     fn read(payload: Payload<'_>) -> Result<Text<'_>, BindingError> {
         match payload.protocol() {
             HubProtocolKind::Json => json::read_text(payload.into_bytes()).map(Text),
+            HubProtocolKind::MessagePack => messagepack::read_text(payload.into_bytes()).map(Text),
         }
     }
 }

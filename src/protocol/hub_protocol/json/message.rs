@@ -173,7 +173,7 @@ impl Fields {
         let (parts, encoded) = Parts::around(record, arguments);
         let stream_ids = match self.stream_ids {
             Some(span) if self.stream_id_count > 0 => {
-                StreamIds { encoded: parts.slice(span), count: self.stream_id_count }
+                StreamIds::new(HubProtocolKind::Json, parts.slice(span), self.stream_id_count)
             }
             _ => StreamIds::default(),
         };

@@ -1,0 +1,17 @@
+//! The MessagePack hub protocol (§3.5): one record in, one message out, and the other way round.
+//!
+//! A record is the body of a frame: one array, whose first item is the type. `rmp` knows markers
+//! and headers, `rmp-serde` typed values; what is between them is here: which items count, what
+//! they must be, and that nothing is built by a length that was only announced (T-MPLEN).
+
+mod message;
+mod prefix;
+mod scan;
+mod value;
+mod write;
+
+pub(super) use message::{ARGUMENT_DEPTH, read, stream_ids};
+pub(super) use prefix::Prefix;
+pub(super) use scan::value_len;
+pub(super) use value::{read_text, read_value};
+pub(super) use write::*;
