@@ -11,8 +11,8 @@ use super::world::World;
 use crate::base::{
     ConnectionId, ConnectionKey, HashMap, Keyed as _, Moment, Pool, Rng, Shared, Table,
 };
-use crate::protocol::websocket::{self, Kind, OpCode};
-use crate::transport::{Connection, ConnectionOptions, Joiner, NEVER, Stage};
+use crate::protocol::websocket::Kind;
+use crate::transport::{Connection, ConnectionOptions, Framing, Joiner, NEVER, Stage};
 
 /// Rings the shard that owns a registry, from any thread.
 pub(crate) type Ring = Arc<dyn Fn() + Send + Sync>;
@@ -171,20 +171,32 @@ impl Registry {
         self.mark(key);
     }
 
-    /// The connection leaves its world, its groups, and the table of tokens.
+    /// The connection leaves its world, its groups, and the table of tokens: there it stays only
+    /// when a poll is still to hear of its end.
     pub(crate) fn leave(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.departed = true;
-        self.by_token.remove(&connection.token);
+        if !connection.awaits_farewell() {
+            self.by_token.remove(&connection.token);
+        }
         if self.by_id.remove(&connection.id).is_some() {
             self.counters.closed += 1;
         }
         self.worlds[connection.world as usize].leave(key, connection);
     }
 
+    /// Requests do not find the connection any more.
+    pub(crate) fn hide(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get(key) {
+            self.by_token.remove(&connection.token);
+        }
+    }
+
     /// Forgets a connection that has left and has no socket any more.
     pub(crate) fn forget(&mut self, key: ConnectionKey) -> Option<Connection> {
-        self.connections.remove(key)
+        let connection = self.connections.remove(key)?;
+        self.by_token.remove(&connection.token);
+        Some(connection)
     }
 
     /// Remembers that the outbox or an alarm of a connection changed.
@@ -274,17 +286,26 @@ impl Registry {
         {
             self.body.clear();
             protocol.write_close(&mut self.body, message.error.as_deref(), message.allow_reconnect);
-            frame(&mut self.frame, Kind::Text, &self.body);
+            self.frame.clear();
+            connection.framing.write(&mut self.frame, Kind::Text, &self.body);
             connection.outbox.append_control(&self.frame, &mut self.pool);
         }
         if let Some(code) = code {
             self.frame.clear();
-            websocket::write_close(&mut self.frame, Some(code), reason);
-            connection.outbox.append_control(&self.frame, &mut self.pool);
+            connection.framing.write_end(&mut self.frame, code, reason);
+            if !self.frame.is_empty() {
+                connection.outbox.append_control(&self.frame, &mut self.pool);
+            }
         }
         connection.cut = code.is_none();
         connection.stage = Stage::Closing;
-        connection.stage_ends = self.now + connection.options.close_timeout;
+        let time = if connection.polls() {
+            connection.options.disconnect_timeout
+        } else {
+            connection.options.close_timeout
+        };
+        connection.stage_ends = self.now + time;
+        connection.poll_ends = NEVER;
         connection.ping_at = NEVER;
         connection.silent_at = NEVER;
         connection.backlog = Vec::new();
@@ -309,6 +330,15 @@ impl Registry {
         write(&mut self.frame);
         connection.outbox.append_control(&self.frame, &mut self.pool);
         self.mark(key);
+    }
+
+    /// Queues a message that is no message of the hub (the answer to a refused handshake),
+    /// outside of all limits.
+    pub(crate) fn answer(&mut self, key: ConnectionKey, kind: Kind, body: &[u8]) {
+        let Some(framing) = self.connections.get(key).map(|connection| connection.framing) else {
+            return;
+        };
+        self.control(key, |out| framing.write(out, kind, body));
     }
 
     /// Queues one message that `write` encodes for one connection.
@@ -377,18 +407,24 @@ impl Registry {
     fn deliver(&mut self, kind: Kind) -> Delivery {
         let mut delivery = Delivery::default();
         let mut slow = Vec::new();
-        frame(&mut self.frame, kind, &self.body);
-        let shared: Option<Shared> = (self.audience.len() > 1)
-            .then(|| self.pool.fill(|bytes| bytes.extend_from_slice(&self.frame)));
+        let is_alone = self.audience.len() == 1;
+        let mut framed: [Option<Shared>; Framing::COUNT] = Default::default();
         for &slot in &self.audience {
             let Some((key, connection)) = self.connections.at_slot_mut(slot) else { continue };
             if !connection.is_open() {
                 continue;
             }
             let limits = &connection.options.outbox;
-            let queued = match &shared {
-                Some(shared) => connection.outbox.push(shared, limits),
-                None => connection.outbox.append(&self.frame, limits, &mut self.pool),
+            let framing = connection.framing;
+            let queued = if is_alone {
+                self.frame.clear();
+                framing.write(&mut self.frame, kind, &self.body);
+                connection.outbox.append(&self.frame, limits, &mut self.pool)
+            } else {
+                let shared = framed[framing as usize].get_or_insert_with(|| {
+                    self.pool.fill(|bytes| framing.write(bytes, kind, &self.body))
+                });
+                connection.outbox.push(shared, limits)
             };
             if queued.is_err() {
                 slow.push(key);
@@ -405,7 +441,7 @@ impl Registry {
         for key in slow {
             self.end(key, Closed::TooSlow(OUTBOX_FULL));
         }
-        if let Some(shared) = shared {
+        for shared in framed.into_iter().flatten() {
             self.pool.give(shared);
         }
         if self.body.capacity() > SCRATCH_BYTES_MAX {
@@ -414,17 +450,6 @@ impl Registry {
         }
         delivery
     }
-}
-
-/// Frames `body` as one WebSocket message.
-fn frame(out: &mut Vec<u8>, kind: Kind, body: &[u8]) {
-    out.clear();
-    let code = match kind {
-        Kind::Text => OpCode::Text,
-        Kind::Binary => OpCode::Binary,
-    };
-    websocket::write_header(out, code, true, body.len());
-    out.extend_from_slice(body);
 }
 
 /// The detail of [`Closed::TooSlow`] when the hard limit is the cause.
