@@ -98,15 +98,15 @@ impl Engine {
             });
             return polled.map_err(uncached);
         };
-        let key = match id {
-            Some(_) => self.named(mount, id)?,
-            None => {
-                offers(mount, Transport::WebSockets)?;
-                if self.registry.len() >= self.http.connections_max {
-                    return Err(too_many());
-                }
-                self.registry.create(mount.world, mount.options.clone(), false)
+        let key = if id.is_some() {
+            self.named(mount, id)?
+        } else {
+            // Without negotiation (§1.9).
+            offers(mount, Transport::WebSockets)?;
+            if self.registry.len() >= self.http.connections_max {
+                return Err(too_many());
             }
+            self.registry.create(mount.world, mount.options.clone(), false)
         };
         self.admit(mount, key, Transport::WebSockets)?;
         self.upgrade(socket, key, http, request, accept, None);
@@ -130,15 +130,14 @@ impl Engine {
         offers(mount, transport)?;
         let Some(connection) = self.registry.get(key) else { return Err(ended()) };
         match connection.transport {
-            None => Ok(()),
             Some(other) if other != transport => {
                 Err(Response::text(400, "Cannot change transports mid-connection"))
             }
             Some(_) if connection.stage == Stage::Closing && !connection.awaits_farewell() => {
                 Err(ended())
             }
-            // The next poll of the same connection.
-            Some(Transport::LongPolling) => Ok(()),
+            // Nobody, or the last poll of the same connection.
+            None | Some(Transport::LongPolling) => Ok(()),
             // A second stream for a living connection (COR-018, COR-019).
             Some(_) => Err(Response::text(409, "")),
         }

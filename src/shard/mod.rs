@@ -272,7 +272,10 @@ impl Engine {
         match &mut socket.stage {
             SocketStage::Http(http) => {
                 http.outbox.on_sent(&mut self.registry.pool);
-                self.on_http_sent(key);
+                // What broke on its way answers no poll.
+                if whole {
+                    self.on_http_sent(key);
+                }
             }
             SocketStage::WebSocket(websocket) => {
                 let connection = websocket.connection;

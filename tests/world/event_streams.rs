@@ -215,7 +215,7 @@ fn a_stream_that_stands_still_ends() {
     let mut world = hall();
     let target = negotiated(&mut world);
     let mut stream = Stream::hub(&mut world, &target);
-    stream.wire().shut_window(world.now() + Duration::from_secs(60));
+    stream.wire().shut_window(world.now() + Duration::from_mins(1));
     say(&mut world, &target, &invoke("1", "Large", "[2000]"));
     world.pass(Duration::from_secs(11));
     assert_eq!(world.counters(0).too_slow, 1);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tickhub::base::Rng;
 use tickhub::sim::{Answer, Wire, World};
 use tickhub::{ConnectionOptions, HubOptions};
 
@@ -46,7 +47,7 @@ fn cor_051_the_next_poll_waits_for_something_to_say() {
     let mut world = hall();
     let target = polling(&mut world);
     let mut wire = poll(&mut world, &target);
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert!(wire.try_answer(&mut world).is_none());
     say(&mut world, &target, &invoke("1", "Transport", "[]"));
     answer_to(&mut wire, &mut world, &result("1", "\"LongPolling\""));
@@ -221,7 +222,7 @@ fn cor_059_an_answer_that_breaks_on_its_way_is_given_to_the_next_poll() {
     let mut world = hall();
     let target = polling(&mut world);
     let mut broken = poll(&mut world, &target);
-    broken.shut_window(world.now() + Duration::from_secs(60));
+    broken.shut_window(world.now() + Duration::from_mins(1));
     // More than the window of the network takes, so that it cannot have arrived.
     let calls: String =
         (0..9).map(|n| invoke(&n.to_string(), "Large", "[100000]") + "\u{1e}").collect();
@@ -235,12 +236,84 @@ fn cor_059_an_answer_that_breaks_on_its_way_is_given_to_the_next_poll() {
     assert_eq!(polled(&mut world, &target).body, result("x", "3") + "\u{1e}");
 }
 
+/// T-POLL: polls that come, overlap, break and are given up; nothing is lost or doubled. (In what
+/// order the client looks at its sockets is its own affair.)
+#[test]
+fn polls_of_every_interleaving_hear_everything_once() {
+    for seed in 0..400 {
+        let mut rng = Rng::from_seed(seed);
+        let mut world = hall();
+        let target = polling(&mut world);
+        let mut polls: Vec<Wire> = Vec::new();
+        let (mut said, mut heard) = (0, String::new());
+        for _ in 0..40 {
+            match rng.below(6) {
+                0 | 1 if polls.len() < 3 => polls.push(poll(&mut world, &target)),
+                2 | 3 => {
+                    // Larger than a window now and then, so that an answer needs several sends.
+                    let bytes = if rng.one_in(4) { 150_000 } else { 5 };
+                    let text = format!("{said}{}", "x".repeat(bytes));
+                    said += 1;
+                    let _ = world.enter(0, |_: &mut Hall, clients| {
+                        clients.all().send("n", (text.as_str(),)).queued
+                    });
+                    world.settle();
+                }
+                4 => {
+                    if let Some(wire) = polls.last_mut() {
+                        let until = world.now() + Duration::from_secs(2);
+                        wire.shut_window(until);
+                    }
+                }
+                _ => {
+                    world.pass(Duration::from_millis(700));
+                    // Who is answered was heard; one of the others gives up.
+                    if rng.one_in(2) && !polls.is_empty() {
+                        let mut wire = polls.swap_remove(rng.below(polls.len() as u64) as usize);
+                        match wire.try_answer(&mut world) {
+                            Some(answer) => heard.push_str(&answer.body),
+                            None => wire.reset(&mut world),
+                        }
+                    }
+                }
+            }
+            polls.retain_mut(|wire| match wire.try_answer(&mut world) {
+                Some(answer) => {
+                    heard.push_str(&answer.body);
+                    false
+                }
+                None => true,
+            });
+        }
+        world.pass(Duration::from_secs(3));
+        for mut wire in polls {
+            match wire.try_answer(&mut world) {
+                Some(answer) => heard.push_str(&answer.body),
+                None => wire.reset(&mut world),
+            }
+        }
+        let mut last = poll(&mut world, &target);
+        if let Some(answer) = last.try_answer(&mut world) {
+            heard.push_str(&answer.body);
+        }
+        let mut numbers: Vec<u32> = heard
+            .split('\u{1e}')
+            .filter_map(|record| record.split_once("\"arguments\":[\""))
+            .map(|(_, text)| text.trim_end_matches(|c: char| !c.is_ascii_digit()))
+            .map(|digits| digits.parse().expect("a number comes first"))
+            .collect();
+        numbers.sort_unstable();
+        let expected: Vec<u32> = (0..said).collect();
+        assert_eq!(numbers, expected, "seed {seed}");
+    }
+}
+
 #[test]
 fn an_answer_that_stands_still_ends_the_connection() {
     let mut world = hall();
     let target = polling(&mut world);
     let mut wire = poll(&mut world, &target);
-    wire.shut_window(world.now() + Duration::from_secs(60));
+    wire.shut_window(world.now() + Duration::from_mins(1));
     say(&mut world, &target, &invoke("1", "Large", "[900000]"));
     world.pass(Duration::from_secs(11));
     assert_eq!(world.counters(0).too_slow, 1);
