@@ -87,7 +87,8 @@ pub use hub::{
 pub use io::DriverChoice;
 pub use protocol::http;
 pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
+pub use protocol::negotiate::Transports;
 pub use raw::{Message, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
 pub use shard::HttpOptions;
-pub use transport::{ConnectionOptions, OutboxLimits};
+pub use transport::{ConnectionOptions, OutboxLimits, Transport};

@@ -11,16 +11,24 @@ mod calls;
 mod client;
 #[path = "world/endings.rs"]
 mod endings;
+#[path = "world/event_streams.rs"]
+mod event_streams;
 #[path = "world/hall.rs"]
 mod hall;
 #[path = "world/limits.rs"]
 mod limits;
+#[path = "world/long_polling.rs"]
+mod long_polling;
 #[path = "world/openings.rs"]
 mod openings;
 #[path = "world/packed.rs"]
 mod packed;
 #[path = "world/regressions.rs"]
 mod regressions;
+#[path = "world/requests.rs"]
+mod requests;
+#[path = "world/web.rs"]
+mod web;
 
 use std::env;
 

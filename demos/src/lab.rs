@@ -8,6 +8,7 @@ use std::time::Duration;
 use tickhub::http::Response;
 use tickhub::{
     Call, Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Methods, Server, Text,
+    Transport,
 };
 
 /// What happened to each connection, by id.
@@ -25,6 +26,9 @@ impl Hub for Lab {
             .on("Nothing", |_: &mut Lab, _: &mut Context<Lab>| ())
             .on("Large", |_: &mut Lab, _: &mut Context<Lab>, n: usize| "x".repeat(n))
             .on("ConnectionId", |_: &mut Lab, ctx: &mut Context<Lab>| ctx.connection_id())
+            .on("Transport", |_: &mut Lab, ctx: &mut Context<Lab>| {
+                ctx.transport().map(Transport::name)
+            })
             .on("Fail", Lab::fail)
             .on("Abort", |_: &mut Lab, ctx: &mut Context<Lab>| ctx.abort())
             .on("CloseWithReconnect", |_: &mut Lab, ctx: &mut Context<Lab>| {

@@ -29,7 +29,7 @@ impl Registry {
         if behind > most {
             return Err(format!("{behind} bytes wait behind the first frame of {most} allowed"));
         }
-        if connection.departed && connection.socket.is_none() {
+        if connection.departed && connection.socket.is_none() && !connection.awaits_farewell() {
             return Err("it has left and has no socket, but is still known".into());
         }
         if connection.stage == Stage::Closing && connection.stage_ends == crate::transport::NEVER {

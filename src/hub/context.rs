@@ -9,6 +9,7 @@ use super::error::HubError;
 use super::registry::Registry;
 use crate::base::{ConnectionId, ConnectionKey};
 use crate::protocol::http::RequestHead;
+use crate::transport::Transport;
 
 /// The call that a hub method answers: who called, what is kept about them, and everybody else.
 ///
@@ -44,6 +45,12 @@ impl<'a, H: Hub> Context<'a, H> {
     /// The request that opened the transport: its query, headers and cookies.
     pub fn request(&self) -> Option<&RequestHead> {
         self.clients.registry.get(self.connection)?.request.as_deref()
+    }
+
+    /// What carries the calling connection; its name is that of .NET. Nothing, when the
+    /// connection is gone.
+    pub fn transport(&self) -> Option<Transport> {
+        self.clients.registry.get(self.connection)?.transport
     }
 
     /// What the hub keeps for this connection, until it disconnects.

@@ -19,7 +19,7 @@ use crate::protocol::hub_protocol::HubMessage;
 use crate::protocol::hub_protocol::errors::DetailedErrors;
 use crate::protocol::hub_protocol::handshake::{self, Refusal, Request};
 use crate::protocol::websocket::Kind;
-use crate::transport::{NEVER, Stage};
+use crate::transport::{NEVER, Stage, Transport};
 
 /// A hub, its method table, and what it keeps for each connection.
 pub(crate) struct HubEndpoint<H: Hub> {
@@ -216,8 +216,10 @@ impl<H: Hub> HubEndpoint<H> {
     }
 
     fn on_handshake(&mut self, registry: &mut Registry, key: ConnectionKey, record: &[u8]) -> Flow {
+        let transport = registry.get(key).and_then(|connection| connection.transport);
+        let binary = transport.is_none_or(Transport::is_binary);
         let chosen = Request::read(record)
-            .and_then(|request| request.choose(&self.options.supported_protocols, true));
+            .and_then(|request| request.choose(&self.options.supported_protocols, binary));
         let protocol = match chosen {
             Ok(protocol) => protocol,
             Err(refusal) => {
@@ -228,7 +230,10 @@ impl<H: Hub> HubEndpoint<H> {
         let now = registry.now;
         let Some(connection) = registry.get_mut(key) else { return Flow::Ended };
         connection.hub.speaks = Some(protocol);
-        connection.ping_at = now + self.options.keep_alive_interval;
+        if !connection.polls() {
+            // A poll that is answered every 90 s keeps itself alive (COR-057).
+            connection.ping_at = now + self.options.keep_alive_interval;
+        }
         registry.enter(key);
         // The kind of messages has changed by now: the answer to a binary protocol is binary, the
         // refusals above are text (COR-034).
@@ -268,13 +273,7 @@ impl<H: Hub> HubEndpoint<H> {
         // The stage is not `Open`, so this goes out as bytes that are no message.
         let mut body = Vec::new();
         refusal.write(&mut body, detailed);
-        registry.control(key, |out| {
-            crate::protocol::websocket::write_frame(
-                out,
-                crate::protocol::websocket::OpCode::Text,
-                &body,
-            );
-        });
+        registry.answer(key, Kind::Text, &body);
         registry.end(key, Closed::Handshake);
     }
 

@@ -11,7 +11,7 @@ use super::world::World;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::websocket::{self, Kind, OpCode};
-use crate::transport::{Connection, ConnectionOptions, Joiner, NEVER, Stage};
+use crate::transport::{Connection, ConnectionOptions, Framing, Joiner, NEVER, Stage};
 
 /// Rings the shard that owns a registry, from any thread.
 pub(crate) type Ring = Arc<dyn Fn() + Send + Sync>;
@@ -175,20 +175,32 @@ impl Registry {
         self.mark(key);
     }
 
-    /// The connection leaves its world, its groups, and the table of tokens.
+    /// The connection leaves its world, its groups, and the table of tokens: there it stays only
+    /// when a poll is still to hear of its end.
     pub(crate) fn leave(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.departed = true;
-        self.by_token.remove(&connection.token);
+        if !connection.awaits_farewell() {
+            self.by_token.remove(&connection.token);
+        }
         if self.by_id.remove(&connection.id).is_some() {
             self.counters.closed += 1;
         }
         self.worlds[connection.world as usize].leave(key, connection);
     }
 
+    /// Requests do not find the connection any more.
+    pub(crate) fn hide(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get(key) {
+            self.by_token.remove(&connection.token);
+        }
+    }
+
     /// Forgets a connection that has left and has no socket any more.
     pub(crate) fn forget(&mut self, key: ConnectionKey) -> Option<Connection> {
-        self.connections.remove(key)
+        let connection = self.connections.remove(key)?;
+        self.by_token.remove(&connection.token);
+        Some(connection)
     }
 
     /// Remembers that the outbox or an alarm of a connection changed.
@@ -279,17 +291,26 @@ impl Registry {
             let body = &mut self.bodies[protocol.index()];
             body.clear();
             protocol.write_close(body, message.error.as_deref(), message.allow_reconnect);
-            frame(&mut self.frame, kind_of(protocol), body);
+            self.frame.clear();
+            connection.framing.write(&mut self.frame, kind_of(protocol), body);
             connection.outbox.append_control(&self.frame, &mut self.pool);
         }
         if let Some(code) = code {
             self.frame.clear();
-            websocket::write_close(&mut self.frame, Some(code), reason);
-            connection.outbox.append_control(&self.frame, &mut self.pool);
+            connection.framing.write_end(&mut self.frame, code, reason);
+            if !self.frame.is_empty() {
+                connection.outbox.append_control(&self.frame, &mut self.pool);
+            }
         }
         connection.cut = code.is_none();
         connection.stage = Stage::Closing;
-        connection.stage_ends = self.now + connection.options.close_timeout;
+        let time = if connection.polls() {
+            connection.options.disconnect_timeout
+        } else {
+            connection.options.close_timeout
+        };
+        connection.stage_ends = self.now + time;
+        connection.poll_ends = NEVER;
         connection.ping_at = NEVER;
         connection.silent_at = NEVER;
         connection.backlog = Vec::new();
@@ -314,6 +335,15 @@ impl Registry {
         write(&mut self.frame);
         connection.outbox.append_control(&self.frame, &mut self.pool);
         self.mark(key);
+    }
+
+    /// Queues a message that is no message of the hub (the answer to a refused handshake),
+    /// outside of all limits.
+    pub(crate) fn answer(&mut self, key: ConnectionKey, kind: Kind, body: &[u8]) {
+        let Some(framing) = self.connections.get(key).map(|connection| connection.framing) else {
+            return;
+        };
+        self.control(key, |out| framing.write(out, kind, body));
     }
 
     /// Queues one message that `write` encodes for one connection.
@@ -345,9 +375,18 @@ impl Registry {
         if !connection.is_open() {
             return Delivery::default();
         }
-        header(&mut self.frame, kind, body.len());
         let limits = &connection.options.outbox;
-        if connection.outbox.append_framed(&self.frame, body, limits, &mut self.pool).is_err() {
+        let (outbox, pool) = (&mut connection.outbox, &mut self.pool);
+        let queued = if connection.framing == Framing::WebSocket {
+            // The most common case by far copies the body once.
+            header(&mut self.frame, kind, body.len());
+            outbox.append_framed(&self.frame, body, limits, pool)
+        } else {
+            self.frame.clear();
+            connection.framing.write(&mut self.frame, kind, body);
+            outbox.append_framed(&[], &self.frame, limits, pool)
+        };
+        if queued.is_err() {
             self.end(key, Closed::TooSlow(OUTBOX_FULL));
             return Delivery { queued: 0, refused: 1 };
         }
@@ -450,24 +489,24 @@ impl Registry {
         let mut delivery = Delivery::default();
         let mut slow = Vec::new();
         let body = &self.bodies[place_of(speaks)];
-        header(&mut self.frame, kind, body.len());
-        let shared: Option<Shared> = (self.audience.len() > 1).then(|| {
-            self.pool.fill(|bytes| {
-                bytes.extend_from_slice(&self.frame);
-                bytes.extend_from_slice(body);
-            })
-        });
+        let is_alone = self.audience.len() == 1;
+        let mut framed: [Option<Shared>; Framing::COUNT] = Default::default();
         for &slot in &self.audience {
             let Some((key, connection)) = self.connections.at_slot_mut(slot) else { continue };
             if !connection.is_open() || connection.hub.speaks != speaks {
                 continue;
             }
             let limits = &connection.options.outbox;
-            let queued = match &shared {
-                Some(shared) => connection.outbox.push(shared, limits),
-                None => {
-                    connection.outbox.append_framed(&self.frame, &self.bodies[place_of(speaks)], limits, &mut self.pool)
-                }
+            let framing = connection.framing;
+            let queued = if is_alone {
+                self.frame.clear();
+                framing.write(&mut self.frame, kind, body);
+                connection.outbox.append_framed(&[], &self.frame, limits, &mut self.pool)
+            } else {
+                let shared = framed[framing as usize].get_or_insert_with(|| {
+                    self.pool.fill(|bytes| framing.write(bytes, kind, body))
+                });
+                connection.outbox.push(shared, limits)
             };
             if queued.is_err() {
                 slow.push(key);
@@ -484,7 +523,7 @@ impl Registry {
         for key in slow {
             self.end(key, Closed::TooSlow(OUTBOX_FULL));
         }
-        if let Some(shared) = shared {
+        for shared in framed.into_iter().flatten() {
             self.pool.give(shared);
         }
         let body = &mut self.bodies[place_of(speaks)];
@@ -518,12 +557,6 @@ fn place_of(speaks: Option<HubProtocolKind>) -> usize {
 /// The kind of WebSocket message that carries a hub protocol (§2.5).
 pub(super) fn kind_of(protocol: HubProtocolKind) -> Kind {
     if protocol.is_binary() { Kind::Binary } else { Kind::Text }
-}
-
-/// Frames `body` as one WebSocket message.
-fn frame(out: &mut Vec<u8>, kind: Kind, body: &[u8]) {
-    header(out, kind, body.len());
-    out.extend_from_slice(body);
 }
 
 /// Writes the header of one WebSocket message.

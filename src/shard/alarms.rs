@@ -57,6 +57,10 @@ impl Engine {
                 let connection = websocket.connection;
                 self.look_for_progress(key, connection);
             }
+            SocketStage::EventStream(stream) => {
+                let connection = stream.connection;
+                self.look_for_progress(key, connection);
+            }
             SocketStage::Lingering(until) if *until <= now => self.close_socket(key, true),
             SocketStage::Lingering(until) => {
                 let until = *until;
@@ -77,19 +81,24 @@ impl Engine {
                 // Negotiated and never used (COR-010): nobody was told of it.
                 Stage::Negotiated => {
                     self.registry.leave(key);
-                    self.registry.forget(key);
+                    self.forget(key);
                     return;
                 }
-                // The other end does not answer our Close (COR-041).
+                // The other end does not answer our Close (COR-041), or polls no more.
                 Stage::Closing => {
                     connection.stage_ends = NEVER;
+                    connection.cut = true;
                     if let Some(socket) = connection.socket {
                         self.close_socket(socket, true);
                     }
+                    self.forget_unless_carried(key);
                     return;
                 }
                 Stage::Handshaking | Stage::Open => {
                     let world = connection.world as usize;
+                    if connection.poll_ends <= now {
+                        self.on_poll_alarm(key);
+                    }
                     self.apps[world].alarm(&mut self.registry, key);
                 }
             }
@@ -114,4 +123,5 @@ impl Engine {
 }
 
 /// The detail of [`Closed::TooSlow`] when the stall time-out is the cause.
-const STALLED: &str = "The client reads too slowly: what was sent to it made no progress.";
+pub(super) const STALLED: &str =
+    "The client reads too slowly: what was sent to it made no progress.";

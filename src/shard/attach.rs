@@ -1,4 +1,6 @@
-//! Negotiation, and the moment a socket becomes the transport of a connection.
+//! Negotiation, and the moment a request becomes the transport of a connection.
+
+use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
@@ -6,17 +8,19 @@ use super::Engine;
 use super::routes::Mount;
 use crate::base::{ConnectionKey, SocketKey};
 use crate::protocol::http::{Method, Request, Response};
-use crate::protocol::negotiate::{self, Transports};
+use crate::protocol::negotiate;
 use crate::protocol::url;
 use crate::protocol::websocket::{self, Decoder, Role, Verdict};
-use crate::transport::{HttpStage, SocketStage, Stage, WebSocketStage};
+use crate::transport::{HttpStage, SocketStage, Stage, Transport, WebSocketStage};
 
 /// What became of a request.
 pub(super) enum Answer {
     /// This is the answer.
     Response(Response<'static>),
-    /// The socket is a WebSocket now; its 101 is queued.
+    /// The socket speaks something else now; the answer is queued.
     Upgraded,
+    /// The answer comes later; the request stands in the HTTP state.
+    Later,
 }
 
 impl Engine {
@@ -43,7 +47,7 @@ impl Engine {
                     version,
                     connection_id: &connection.id.to_string(),
                     connection_token: &connection.token.to_string(),
-                    transports: Transports::WEB_SOCKETS,
+                    transports: mount.options.transports,
                 }
                 .write(&mut body);
             }
@@ -57,30 +61,86 @@ impl Engine {
         mount: &Mount,
         socket: SocketKey,
         http: &mut HttpStage,
-        request: &Request<'_>,
+        request: &mut Request<'_>,
     ) -> Answer {
-        let id = request.query("id").filter(|id| !id.is_empty());
-        let response = match request.method() {
-            Method::Get if is_event_stream(request) => {
-                self.other_transport(mount, id.as_deref(), "ServerSentEvents")
-            }
-            // What is no proper opening of a WebSocket is an ordinary request to the original,
-            // whatever is wrong with it (COR-164).
-            Method::Get => match Verdict::of(request) {
-                Verdict::Accept { key } => {
-                    return self.attach(mount, socket, http, request, id.as_deref(), key);
-                }
-                _ => uncached(self.other_transport(mount, id.as_deref(), "LongPolling")),
-            },
-            Method::Post => self.with_known_id(mount, id.as_deref(), |_| {
-                Response::text(405, "POST requests are not allowed for WebSocket connections.")
-            }),
-            Method::Delete => self.with_known_id(mount, id.as_deref(), |_| {
-                Response::text(400, "Cannot terminate this connection using the DELETE endpoint.")
-            }),
-            _ => Response::text(405, ""),
+        let id = request.query("id").filter(|id| !id.is_empty()).map(Cow::into_owned);
+        let id = id.as_deref();
+        let answered = match request.method() {
+            Method::Get => self.get(mount, socket, http, request, id),
+            Method::Post => self.named(mount, id).map(|key| self.post(key, socket, http, request)),
+            Method::Delete => self.named(mount, id).map(|key| self.delete(key)),
+            _ => Err(Response::text(405, "")),
         };
-        Answer::Response(response)
+        answered.unwrap_or_else(Answer::Response)
+    }
+
+    /// A GET chooses the transport (§1.3).
+    fn get(
+        &mut self,
+        mount: &Mount,
+        socket: SocketKey,
+        http: &mut HttpStage,
+        request: &Request<'_>,
+        id: Option<&str>,
+    ) -> Result<Answer, Response<'static>> {
+        if is_event_stream(request) {
+            let key = self.named(mount, id)?;
+            self.admit(mount, key, Transport::ServerSentEvents)?;
+            self.open_stream(socket, key, http, request);
+            return Ok(Answer::Upgraded);
+        }
+        // What is no proper opening of a WebSocket is an ordinary request to the original,
+        // whatever is wrong with it (COR-164).
+        let Verdict::Accept { key: accept } = Verdict::of(request) else {
+            let polled = self.named(mount, id).and_then(|key| {
+                self.admit(mount, key, Transport::LongPolling)?;
+                Ok(self.poll(socket, key, http, request))
+            });
+            return polled.map_err(uncached);
+        };
+        let key = if id.is_some() {
+            self.named(mount, id)?
+        } else {
+            // Without negotiation (§1.9).
+            offers(mount, Transport::WebSockets)?;
+            if self.registry.len() >= self.http.connections_max {
+                return Err(too_many());
+            }
+            self.registry.create(mount.world, mount.options.clone(), false)
+        };
+        self.admit(mount, key, Transport::WebSockets)?;
+        self.upgrade(socket, key, http, request, accept, None);
+        Ok(Answer::Upgraded)
+    }
+
+    /// The connection that a request names.
+    fn named(&self, mount: &Mount, id: Option<&str>) -> Result<ConnectionKey, Response<'static>> {
+        let id = id.ok_or_else(|| Response::text(400, "Connection ID required"))?;
+        let known = self.registry.by_token(mount.world, id);
+        known.ok_or_else(|| Response::text(404, "No Connection with that ID"))
+    }
+
+    /// Whether a transport may attach to a connection; the checks are in the order of §1.4.
+    fn admit(
+        &self,
+        mount: &Mount,
+        key: ConnectionKey,
+        transport: Transport,
+    ) -> Result<(), Response<'static>> {
+        offers(mount, transport)?;
+        let Some(connection) = self.registry.get(key) else { return Err(ended()) };
+        match connection.transport {
+            Some(other) if other != transport => {
+                Err(Response::text(400, "Cannot change transports mid-connection"))
+            }
+            Some(_) if connection.stage == Stage::Closing && !connection.awaits_farewell() => {
+                Err(ended())
+            }
+            // Nobody, or the last poll of the same connection.
+            None | Some(Transport::LongPolling) => Ok(()),
+            // A second stream for a living connection (COR-018, COR-019).
+            Some(_) => Err(Response::text(409, "")),
+        }
     }
 
     /// A WebSocket for a plain endpoint.
@@ -107,35 +167,6 @@ impl Engine {
         Answer::Upgraded
     }
 
-    /// A WebSocket for a hub: for a negotiated connection, or for a new one (§1.9).
-    fn attach(
-        &mut self,
-        mount: &Mount,
-        socket: SocketKey,
-        http: &mut HttpStage,
-        request: &Request<'_>,
-        id: Option<&str>,
-        key: &str,
-    ) -> Answer {
-        let connection = match id {
-            None if self.registry.len() >= self.http.connections_max => {
-                return Answer::Response(too_many());
-            }
-            None => self.registry.create(mount.world, mount.options.clone(), false),
-            Some(id) => match self.registry.by_token(mount.world, id) {
-                None => return Answer::Response(no_connection()),
-                Some(known) => match self.registry.get(known).map(|known| known.stage) {
-                    Some(Stage::Negotiated) => known,
-                    Some(Stage::Closing) | None => return Answer::Response(no_connection()),
-                    // A second socket for a living connection (COR-018).
-                    Some(_) => return Answer::Response(Response::text(409, "")),
-                },
-            },
-        };
-        self.upgrade(socket, connection, http, request, key, None);
-        Answer::Upgraded
-    }
-
     fn upgrade(
         &mut self,
         socket_key: SocketKey,
@@ -145,12 +176,8 @@ impl Engine {
         accept: &str,
         subprotocol: Option<&str>,
     ) {
-        let head = request.to_head();
+        self.carry(key, Transport::WebSockets, request);
         let connection = self.registry.get_mut(key).expect("it was found or made just now");
-        if let Some(user_id) = connection.options.user_id {
-            connection.user = user_id(&head).map(Into::into);
-        }
-        connection.request = Some(Box::new(head));
         connection.socket = Some(socket_key);
         // Answers to earlier requests of this socket leave first; the 101 follows them.
         connection.outbox = std::mem::take(&mut http.outbox);
@@ -163,42 +190,46 @@ impl Engine {
                 peer_closed: false,
             });
         }
-        let world = self.registry.get(key).map_or(0, |connection| connection.world as usize);
+        self.begin(key);
+    }
+
+    /// Remembers what carries a connection from now on, and the request that began it.
+    pub(super) fn carry(
+        &mut self,
+        key: ConnectionKey,
+        transport: Transport,
+        request: &Request<'_>,
+    ) {
+        let Some(connection) = self.registry.get_mut(key) else { return };
+        let head = request.to_head();
+        if let Some(user_id) = connection.options.user_id {
+            connection.user = user_id(&head).map(Into::into);
+        }
+        connection.request = Some(Box::new(head));
+        connection.transport = Some(transport);
+    }
+
+    /// The application hears of a connection; what was posted before is read now (COR-027).
+    pub(super) fn begin(&mut self, key: ConnectionKey) {
+        let Some(world) = self.world_of(key) else { return };
         self.apps[world].opened(&mut self.registry, key);
-    }
-
-    /// A transport that this version does not offer: the answers of a hub on which it is
-    /// disabled (COR-021), in the order of §1.4.
-    fn other_transport(
-        &mut self,
-        mount: &Mount,
-        id: Option<&str>,
-        name: &str,
-    ) -> Response<'static> {
-        self.with_known_id(mount, id, |_| {
-            let text = format!("{name} transport not supported by this end point type");
-            Response::new(404).content_type("text/plain").body(text.into_bytes())
-        })
-    }
-
-    fn with_known_id(
-        &mut self,
-        mount: &Mount,
-        id: Option<&str>,
-        respond: impl FnOnce(ConnectionKey) -> Response<'static>,
-    ) -> Response<'static> {
-        match id {
-            None => Response::text(400, "Connection ID required"),
-            Some(id) => match self.registry.by_token(mount.world, id) {
-                None => no_connection(),
-                Some(key) => respond(key),
-            },
+        if self.registry.get(key).is_some_and(|connection| !connection.backlog.is_empty()) {
+            self.registry.wait(key);
         }
     }
 }
 
-fn no_connection() -> Response<'static> {
-    Response::text(404, "No Connection with that ID")
+/// The connection is known, but has ended.
+pub(super) fn ended() -> Response<'static> {
+    Response::text(404, "")
+}
+
+fn offers(mount: &Mount, transport: Transport) -> Result<(), Response<'static>> {
+    if transport.is_in(mount.options.transports) {
+        return Ok(());
+    }
+    let text = format!("{transport} transport not supported by this end point type");
+    Err(Response::new(404).content_type("text/plain").body(text.into_bytes()))
 }
 
 fn too_many() -> Response<'static> {
@@ -206,7 +237,7 @@ fn too_many() -> Response<'static> {
 }
 
 /// The headers of every answer to a poll (COR-028).
-fn uncached(response: Response<'static>) -> Response<'static> {
+pub(super) fn uncached(response: Response<'static>) -> Response<'static> {
     response
         .header("Cache-Control", "no-cache, no-store")
         .header("Pragma", "no-cache")

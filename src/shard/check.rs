@@ -1,17 +1,31 @@
 //! Whether sockets and connections agree: for the simulator, after every step.
 
 use super::Engine;
-use crate::base::ConnectionKey;
-use crate::transport::{SocketStage, Stage};
+use crate::base::{ConnectionKey, SocketKey};
+use crate::transport::{Pending, SocketStage, Stage};
 
 impl Engine {
     /// The first disagreement between the tables.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.registry.check()?;
         for (key, socket) in self.sockets.iter() {
-            let SocketStage::WebSocket(websocket) = &socket.stage else { continue };
-            let connection = self.registry.get(websocket.connection);
-            if connection.is_none_or(|connection| connection.socket != Some(key)) {
+            let knows = match &socket.stage {
+                SocketStage::WebSocket(websocket) => self.carries(key, websocket.connection),
+                SocketStage::EventStream(stream) => self.carries(key, stream.connection),
+                SocketStage::Http(http) => match http.pending {
+                    None => true,
+                    Some(Pending::Answer { connection }) => self.carries(key, connection),
+                    Some(Pending::Poll { connection, .. }) => {
+                        self.registry.get(connection).is_some_and(|known| known.poll == Some(key))
+                    }
+                    Some(Pending::Post { connection, .. }) => self
+                        .registry
+                        .get(connection)
+                        .is_some_and(|known| known.posts.contains(&key)),
+                },
+                SocketStage::Lingering(_) | SocketStage::Closing => true,
+            };
+            if !knows {
                 return Err(format!("{key:?} carries a connection that does not know it"));
             }
         }
@@ -21,12 +35,17 @@ impl Engine {
             {
                 return Err(format!("{key:?} is on a socket that is gone"));
             }
-            if connection.socket.is_none() && connection.stage != Stage::Negotiated {
+            let may_be_alone = connection.polls() || connection.stage == Stage::Negotiated;
+            if connection.socket.is_none() && !may_be_alone {
                 return Err(format!("{key:?} has no socket"));
             }
             self.check_progress(key)?;
         }
         Ok(())
+    }
+
+    fn carries(&self, socket: SocketKey, key: ConnectionKey) -> bool {
+        self.registry.get(key).is_some_and(|connection| connection.socket == Some(socket))
     }
 
     /// At the end of a turn, whatever waits is with the driver, and who is not read is not read
@@ -36,11 +55,21 @@ impl Engine {
         if connection.dirty || connection.stage == Stage::Closing {
             return Ok(());
         }
+        if connection.polls() {
+            let is_owed = !connection.outbox.is_empty() && !connection.outbox.is_in_flight();
+            return match connection.poll {
+                Some(_) if is_owed => Err(format!("{key:?} has something to say and is polled")),
+                _ => Ok(()),
+            };
+        }
         let Some(socket) = connection.socket.and_then(|socket| self.sockets.get(socket)) else {
             return Ok(());
         };
         if !connection.outbox.is_empty() && !connection.outbox.is_in_flight() {
             return Err(format!("{key:?} has something to send and nothing in flight"));
+        }
+        if matches!(socket.stage, SocketStage::EventStream(_)) {
+            return if socket.paused { Err(format!("{key:?} is not read")) } else { Ok(()) };
         }
         if socket.paused && connection.wants_input() {
             return Err(format!("{key:?} is not read, though it wants input"));

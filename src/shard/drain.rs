@@ -38,7 +38,9 @@ impl Engine {
             .sockets
             .iter()
             .filter(|(_, socket)| match &socket.stage {
-                SocketStage::Http(http) => http.request_bytes == 0 && http.outbox.is_empty(),
+                SocketStage::Http(http) => {
+                    http.request_bytes == 0 && http.outbox.is_empty() && http.pending.is_none()
+                }
                 _ => false,
             })
             .map(|(key, _)| key)
@@ -82,7 +84,7 @@ impl Engine {
         match self.registry.get(key).map(|connection| connection.stage) {
             Some(Stage::Negotiated) => {
                 self.registry.leave(key);
-                self.registry.forget(key);
+                self.forget(key);
             }
             Some(Stage::Handshaking | Stage::Open) => self.registry.end(key, Closed::Drained),
             Some(Stage::Closing) | None => {}

@@ -2,15 +2,14 @@
 
 use super::Engine;
 use super::alarms::Token;
-use crate::base::ConnectionKey;
+use crate::base::{ConnectionKey, SocketKey};
 use crate::io::Op;
 use crate::protocol::websocket::{self, OpCode};
-use crate::transport::{NEVER, SocketStage, Stage};
+use crate::transport::{Framing, NEVER, SocketStage, Stage};
 
 impl Engine {
     /// Turns what changed into operations: one send per socket at most, bounded for each turn.
     pub(super) fn flush(&mut self) {
-        self.flush_http();
         self.registry.take_dirty(&mut self.dirty);
         let count = self.dirty.len().min(CONNECTIONS_PER_FLUSH_MAX);
         for index in 0..count {
@@ -20,6 +19,7 @@ impl Engine {
         // What is left is flushed by the next turn, which comes at once: input is not held up
         // for as long as a large audience takes.
         self.dirty.drain(..count);
+        self.flush_http();
         let registry = &mut self.registry;
         registry.joiner.forget(&mut registry.pool);
     }
@@ -34,6 +34,10 @@ impl Engine {
         let deadline = connection.deadline();
         if deadline != NEVER && connection.alarm.needs(deadline) {
             self.wheel.insert(deadline, Token::Connection(key));
+        }
+        if connection.framing != Framing::WebSocket {
+            self.flush_http_transport(key);
+            return;
         }
         let Some(socket_key) = connection.socket else { return };
         let Some(socket) = self.sockets.get_mut(socket_key) else { return };
@@ -73,6 +77,46 @@ impl Engine {
             } else {
                 Op::Resume { socket: socket_key }
             });
+        }
+    }
+
+    /// The transports that are answers to HTTP requests.
+    fn flush_http_transport(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.registry.get(key) else { return };
+        if connection.polls() {
+            self.flush_poll(key);
+        } else if let Some(socket) = connection.socket
+            && self
+                .sockets
+                .get(socket)
+                .is_some_and(|socket| matches!(socket.stage, SocketStage::EventStream(_)))
+        {
+            self.flush_stream(key, socket);
+        }
+        self.regulate_posts(key);
+    }
+
+    /// Hands what waits for a connection to its socket; whether there was anything.
+    pub(super) fn send_next(&mut self, key: ConnectionKey, socket: SocketKey) -> bool {
+        let now = self.registry.now;
+        let Some((connection, pool, joiner)) = self.registry.connection_and_buffers(key) else {
+            return false;
+        };
+        let Some(batch) = connection.outbox.take(now, joiner, pool) else { return false };
+        let stalled_at = now + connection.options.outbox.stall_timeout;
+        self.ops.push(Op::Send { socket, batch });
+        self.arm_socket(socket, stalled_at);
+        true
+    }
+
+    /// Lets waiting POSTs go on in the next turn when their connection can take more.
+    fn regulate_posts(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.registry.get(key)
+            && !connection.posts.is_empty()
+            && connection.stage != Stage::Closing
+            && connection.wants_input()
+        {
+            self.registry.wait(key);
         }
     }
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::Engine;
+use super::alarms::STALLED;
 use super::attach::Answer;
 use super::routes::Route;
 use crate::base::{Moment, SocketKey};
-use crate::hub::contained;
+use crate::hub::{Closed, contained};
 use crate::io::Op;
 use crate::protocol::http::{Limits, Method, Refused, ReplyTo, Request, Response, write_continue};
-use crate::transport::{HttpStage, OutboxLimits, SocketStage};
+use crate::transport::{HttpStage, NEVER, OutboxLimits, Pending, SocketStage};
 
 /// Limits and times of a shard below its endpoints.
 #[derive(Clone, Debug)]
@@ -47,7 +48,7 @@ impl Default for HttpOptions {
 impl Engine {
     pub(super) fn on_http(&mut self, key: SocketKey, bytes: &mut [u8]) {
         let Some(mut http) = self.take_http(key) else { return };
-        if !http.backlog.is_empty() {
+        if http.pending.is_some() || !http.backlog.is_empty() {
             http.backlog.extend_from_slice(bytes);
             self.give_http(key, http);
             return;
@@ -71,12 +72,12 @@ impl Engine {
                 break;
             }
             match http.reader.read(&mut input, &options.limits) {
-                Ok(Some(request)) => {
+                Ok(Some(mut request)) => {
                     http.since = now;
                     http.request_bytes = input.len() as u64;
-                    match self.answer(key, &mut http, &request) {
+                    match self.answer(key, &mut http, &mut request) {
                         Answer::Response(response) => {
-                            let reply_to = request.reply_to();
+                            let reply_to = self.reply_to(&request);
                             self.respond(&mut http, &response, reply_to);
                             if response.closes(reply_to) {
                                 http.closing = true;
@@ -85,8 +86,12 @@ impl Engine {
                         }
                         Answer::Upgraded => {
                             // What follows the request belongs to the new protocol (T-UPG).
-                            self.on_frames(key, input);
+                            self.on_received(key, input);
                             return;
+                        }
+                        Answer::Later => {
+                            http.backlog.extend_from_slice(input);
+                            break;
                         }
                     }
                 }
@@ -133,8 +138,13 @@ impl Engine {
         }
     }
 
-    fn answer(&mut self, key: SocketKey, http: &mut HttpStage, request: &Request<'_>) -> Answer {
-        let path = request.path();
+    fn answer(
+        &mut self,
+        key: SocketKey,
+        http: &mut HttpStage,
+        request: &mut Request<'_>,
+    ) -> Answer {
+        let path = request.path().into_owned();
         match self.routes.find(&path) {
             Some(Route::Negotiate(mount)) => Answer::Response(self.negotiate(&mount, request)),
             Some(Route::Hub(mount)) => self.hub_request(&mount, key, http, request),
@@ -160,6 +170,12 @@ impl Engine {
     /// The client sends no more requests; those that came are still answered.
     pub(super) fn on_http_finished(&mut self, key: SocketKey) {
         let Some(mut http) = self.take_http(key) else { return };
+        if matches!(http.pending, Some(Pending::Poll { .. })) {
+            // Who gives up a poll does so by ending its socket (§2.4).
+            self.put_http(key, http);
+            self.close_socket(key, false);
+            return;
+        }
         http.closing = true;
         self.give_http(key, http);
     }
@@ -167,12 +183,68 @@ impl Engine {
     /// A batch of answers was sent: there may be room for more.
     pub(super) fn on_http_sent(&mut self, key: SocketKey) {
         let Some(mut http) = self.take_http(key) else { return };
-        if http.outbox.bytes() <= ANSWER_BYTES_MAX && !http.backlog.is_empty() && !http.closing {
+        if let Some(Pending::Answer { connection }) = http.pending
+            && http.outbox.is_empty()
+        {
+            http.pending = None;
+            http.since = self.registry.now;
+            self.on_answered(connection);
+        }
+        self.put_http(key, http);
+        self.read_backlog(key);
+    }
+
+    /// Reads the requests that had to wait, if they need not any more.
+    pub(super) fn read_backlog(&mut self, key: SocketKey) {
+        let Some(mut http) = self.take_http(key) else { return };
+        let has_room = http.outbox.bytes() <= ANSWER_BYTES_MAX && http.pending.is_none();
+        if has_room && !http.backlog.is_empty() && !http.closing {
             let mut backlog = std::mem::take(&mut http.backlog);
             self.read_requests(key, http, &mut backlog);
         } else {
             self.give_http(key, http);
         }
+    }
+
+    /// Answers a request that had to wait. What is behind it is read later: other requests may be
+    /// in the middle of being answered.
+    pub(super) fn answer_pending(
+        &mut self,
+        key: SocketKey,
+        mut http: Box<HttpStage>,
+        response: &Response<'_>,
+        reply_to: ReplyTo,
+    ) {
+        let reply_to = self.while_draining(reply_to);
+        http.pending = None;
+        http.since = self.registry.now;
+        self.respond(&mut http, response, reply_to);
+        http.closing |= response.closes(reply_to);
+        if !http.backlog.is_empty() {
+            self.resumed.push(key);
+        }
+        self.give_http(key, http);
+    }
+
+    /// How a request is answered: during a drain it is the last of its socket.
+    pub(super) fn reply_to(&self, request: &Request<'_>) -> ReplyTo {
+        self.while_draining(request.reply_to())
+    }
+
+    pub(super) fn while_draining(&self, mut reply_to: ReplyTo) -> ReplyTo {
+        reply_to.keep_alive &= self.drain.is_none();
+        reply_to
+    }
+
+    /// How long an answer may make no progress.
+    fn stall_timeout(&self, http: &HttpStage) -> Duration {
+        match http.pending {
+            Some(Pending::Answer { connection }) => self.registry.get(connection),
+            _ => None,
+        }
+        .map_or(OutboxLimits::default().stall_timeout, |connection| {
+            connection.options.outbox.stall_timeout
+        })
     }
 
     pub(super) fn on_http_alarm(&mut self, key: SocketKey) {
@@ -181,13 +253,21 @@ impl Engine {
         let stalled = http
             .outbox
             .in_flight_since()
-            .is_some_and(|since| since + OutboxLimits::default().stall_timeout <= now);
+            .is_some_and(|since| since + self.stall_timeout(&http) <= now);
         if stalled {
+            let polling = match http.pending {
+                Some(Pending::Answer { connection }) => Some(connection),
+                _ => None,
+            };
             self.put_http(key, http);
             self.close_socket(key, true);
+            if let Some(connection) = polling {
+                self.registry.end(connection, Closed::TooSlow(STALLED));
+            }
             return;
         }
-        if self.http_deadline(&http) <= now && http.outbox.is_empty() && !http.closing {
+        let is_idle = http.outbox.is_empty() && http.pending.is_none();
+        if self.http_deadline(&http) <= now && is_idle && !http.closing {
             if http.request_bytes > 0 {
                 let late = Response::text(408, "The request took too long.").closing();
                 self.respond(&mut http, &late, ReplyTo::NOBODY);
@@ -206,12 +286,14 @@ impl Engine {
             http.dirty = false;
             let registry = &mut self.registry;
             let batch = http.outbox.take(now, &mut registry.joiner, &mut registry.pool);
-            let closing = http.closing && http.outbox.is_empty();
+            let closing = http.closing && http.outbox.is_empty() && http.pending.is_none();
             let pause = !http.backlog.is_empty();
             // While an answer is on its way its progress counts, and no deadline of a request: that
             // may be past, and would wake the shard again and again.
             let deadline = match http.outbox.in_flight_since() {
-                Some(since) => since + OutboxLimits::default().stall_timeout,
+                Some(since) => since + self.stall_timeout(&http),
+                // Its connection looks after it.
+                None if http.pending.is_some() => NEVER,
                 None => self.http_deadline(&http),
             };
             self.put_http(key, http);
@@ -260,22 +342,29 @@ impl Engine {
     }
 
     /// Takes the HTTP state out of a socket while the engine is busy with it.
-    fn take_http(&mut self, key: SocketKey) -> Option<Box<HttpStage>> {
+    pub(super) fn take_http(&mut self, key: SocketKey) -> Option<Box<HttpStage>> {
         match &mut self.sockets.get_mut(key)?.stage {
             SocketStage::Http(http) => Some(std::mem::take(http)),
             _ => None,
         }
     }
 
+    /// Has what a socket is to send looked at in this turn.
+    pub(super) fn touch_http(&mut self, key: SocketKey) {
+        if let Some(http) = self.take_http(key) {
+            self.give_http(key, http);
+        }
+    }
+
     /// Puts it back, and remembers that something may have to be sent.
-    fn give_http(&mut self, key: SocketKey, mut http: Box<HttpStage>) {
+    pub(super) fn give_http(&mut self, key: SocketKey, mut http: Box<HttpStage>) {
         if !std::mem::replace(&mut http.dirty, true) {
             self.dirty_sockets.push(key);
         }
         self.put_http(key, http);
     }
 
-    fn put_http(&mut self, key: SocketKey, http: Box<HttpStage>) {
+    pub(super) fn put_http(&mut self, key: SocketKey, http: Box<HttpStage>) {
         if let Some(socket) = self.sockets.get_mut(key)
             && let SocketStage::Http(place) = &mut socket.stage
         {

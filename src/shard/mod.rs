@@ -11,7 +11,10 @@ mod check;
 mod drain;
 mod flush;
 mod http;
+mod poll;
+mod post;
 mod routes;
+mod stream;
 mod websocket;
 
 use std::rc::Rc;
@@ -41,6 +44,8 @@ pub(crate) struct Engine {
     ops: Vec<Op>,
     dirty: Vec<ConnectionKey>,
     dirty_sockets: Vec<SocketKey>,
+    /// Sockets whose pending request was answered and that have more to read.
+    resumed: Vec<SocketKey>,
     rung: Vec<Token>,
     drain: Option<Drain>,
     sockets_max: usize,
@@ -62,6 +67,7 @@ impl Engine {
             ops: Vec::new(),
             dirty: Vec::new(),
             dirty_sockets: Vec::new(),
+            resumed: Vec::new(),
             rung: Vec::new(),
             drain: None,
         }
@@ -133,9 +139,15 @@ impl Engine {
     pub(crate) fn end_turn(&mut self) -> &mut Vec<Op> {
         self.ring_alarms();
         for key in self.registry.take_waiting() {
-            if let Some(world) = self.world_of(key) {
+            let Some(connection) = self.registry.get(key) else { continue };
+            if connection.transport.is_some() {
+                let world = connection.world as usize;
                 self.apps[world].resume(&mut self.registry, key);
             }
+            self.admit_posts(key);
+        }
+        for key in std::mem::take(&mut self.resumed) {
+            self.read_backlog(key);
         }
         for app in &mut self.apps {
             app.turn(&mut self.registry);
@@ -148,7 +160,8 @@ impl Engine {
 
     /// When the next turn is due at the latest, though nothing happens.
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        if self.registry.has_work() || !self.dirty.is_empty() || !self.dirty_sockets.is_empty() {
+        let has_sockets = !self.dirty_sockets.is_empty() || !self.resumed.is_empty();
+        if self.registry.has_work() || !self.dirty.is_empty() || has_sockets {
             return Some(self.registry.now);
         }
         let apps = self.apps.iter().filter_map(|app| app.deadline());
@@ -205,9 +218,8 @@ impl Engine {
                 tracing::debug!(reason = %closed, "a connection ends");
                 self.apps[world].closed(&mut self.registry, key, &closed);
                 self.registry.leave(key);
-                if self.registry.get(key).is_some_and(|connection| connection.socket.is_none()) {
-                    self.registry.forget(key);
-                }
+                self.refuse_posts(key);
+                self.forget_unless_carried(key);
             }
         }
     }
@@ -227,6 +239,7 @@ impl Engine {
         match self.sockets.get(key).map(|socket| &socket.stage) {
             Some(SocketStage::Http(_)) => self.on_http(key, bytes),
             Some(SocketStage::WebSocket(_)) => self.on_frames(key, bytes),
+            Some(SocketStage::EventStream(_)) => self.on_stream_input(key, bytes),
             Some(SocketStage::Lingering(_) | SocketStage::Closing) | None => {}
         }
     }
@@ -237,6 +250,7 @@ impl Engine {
         match &socket.stage {
             SocketStage::Http(_) => self.on_http_finished(key),
             SocketStage::WebSocket(_) => self.on_frames_ended(key),
+            SocketStage::EventStream(_) => self.on_stream_lost(key),
             SocketStage::Lingering(_) => self.close_socket(key, false),
             SocketStage::Closing => {}
         }
@@ -245,8 +259,10 @@ impl Engine {
     fn on_lost(&mut self, key: SocketKey) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
         socket.finished = true;
-        if matches!(socket.stage, SocketStage::WebSocket(_)) {
-            self.on_frames_ended(key);
+        match &socket.stage {
+            SocketStage::WebSocket(_) => self.on_frames_ended(key),
+            SocketStage::EventStream(_) => self.on_stream_lost(key),
+            SocketStage::Http(_) | SocketStage::Lingering(_) | SocketStage::Closing => {}
         }
         self.close_socket(key, true);
     }
@@ -256,7 +272,10 @@ impl Engine {
         match &mut socket.stage {
             SocketStage::Http(http) => {
                 http.outbox.on_sent(&mut self.registry.pool);
-                self.on_http_sent(key);
+                // What broke on its way answers no poll.
+                if whole {
+                    self.on_http_sent(key);
+                }
             }
             SocketStage::WebSocket(websocket) => {
                 let connection = websocket.connection;
@@ -264,6 +283,14 @@ impl Engine {
                 let has_more = socket.paused || websocket.pong.is_some();
                 self.registry.on_sent(connection);
                 if has_more {
+                    self.registry.mark(connection);
+                }
+            }
+            SocketStage::EventStream(stream) => {
+                let connection = stream.connection;
+                self.registry.on_sent(connection);
+                // Those who post may have waited for this.
+                if self.registry.get(connection).is_some_and(|known| !known.posts.is_empty()) {
                     self.registry.mark(connection);
                 }
             }
@@ -276,22 +303,33 @@ impl Engine {
 
     fn on_closed(&mut self, key: SocketKey) {
         let Some(socket) = self.sockets.remove(key) else { return };
-        if let SocketStage::WebSocket(websocket) = socket.stage {
-            // Only a driver that closes by itself comes here; it is a lost socket.
-            self.part(websocket.connection);
-        }
+        // Only a driver that closes by itself finds anything here; it is a lost socket.
+        self.part_from(key, &socket.stage);
     }
 
     /// Asks the driver to close a socket, and parts it from its connection.
     fn close_socket(&mut self, key: SocketKey, reset: bool) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let stage = std::mem::replace(&mut socket.stage, SocketStage::Closing);
-        match stage {
-            SocketStage::Closing => return,
-            SocketStage::WebSocket(websocket) => self.part(websocket.connection),
-            SocketStage::Http(_) | SocketStage::Lingering(_) => {}
+        if matches!(stage, SocketStage::Closing) {
+            return;
         }
+        self.part_from(key, &stage);
         self.ops.push(Op::Close { socket: key, reset });
+    }
+
+    /// A socket is gone: parts it from whom it carried, or was to carry an answer for.
+    fn part_from(&mut self, key: SocketKey, stage: &SocketStage) {
+        match stage {
+            SocketStage::WebSocket(websocket) => self.part(websocket.connection),
+            SocketStage::EventStream(stream) => self.part(stream.connection),
+            SocketStage::Http(http) => {
+                if let Some(pending) = &http.pending {
+                    self.on_pending_lost(key, pending);
+                }
+            }
+            SocketStage::Lingering(_) | SocketStage::Closing => {}
+        }
     }
 
     /// A connection has no socket any more.
@@ -299,11 +337,17 @@ impl Engine {
         let Some(connection) = self.registry.get_mut(key) else { return };
         connection.socket = None;
         if connection.departed {
-            self.registry.forget(key);
+            self.forget(key);
         } else {
             // It leaves the tables at the end of the turn.
             self.registry.end(key, Closed::Lost);
         }
+    }
+
+    /// Forgets a connection that has left.
+    fn forget(&mut self, key: ConnectionKey) {
+        self.refuse_posts(key);
+        self.registry.forget(key);
     }
 
     fn world_of(&self, key: ConnectionKey) -> Option<usize> {

@@ -117,29 +117,51 @@ impl Wire {
         self.answer(world)
     }
 
+    /// Sends a request with headers and a body, and waits for no answer.
+    pub fn ask(
+        &mut self,
+        world: &mut World,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) {
+        let mut request = Vec::new();
+        write_request(&mut request, method, target, "sim", headers, body);
+        self.bytes(world, &request);
+    }
+
     /// Reads one answer over HTTP.
     ///
     /// # Panics
     ///
     /// When none came.
     pub fn answer(&mut self, world: &mut World) -> Answer {
+        self.try_answer(world).expect("a whole answer came")
+    }
+
+    /// Reads one answer over HTTP, if one is there.
+    ///
+    /// # Panics
+    ///
+    /// When what came is no answer.
+    pub fn try_answer(&mut self, world: &mut World) -> Option<Answer> {
         world.settle();
         self.read_all(world);
-        let mut unread = std::mem::take(&mut self.unread);
+        let mut unread = self.unread.clone();
         let mut reader = ResponseReader::default();
         let mut input = unread.as_mut_slice();
         let (mut head, mut body) = (None, Vec::new());
         loop {
-            match reader.next(&mut input, &Limits::default()).expect("an answer that can be read") {
-                Some(Incoming::Head(found)) => head = Some(found),
-                Some(Incoming::Body(piece)) => body.extend_from_slice(piece),
-                Some(Incoming::End) => break,
-                None => panic!("no whole answer came"),
+            match reader.next(&mut input, &LIMITS).expect("an answer that can be read")? {
+                Incoming::Head(found) => head = Some(found),
+                Incoming::Body(piece) => body.extend_from_slice(piece),
+                Incoming::End => break,
             }
         }
         self.unread = input.to_vec();
         let body = String::from_utf8(body).expect("bodies are texts here");
-        Answer { head: head.expect("a head comes before the end"), body }
+        Some(Answer { head: head.expect("a head comes before the end"), body })
     }
 
     /// Writes bytes, all of them, and lets the world settle.
@@ -319,5 +341,13 @@ pub(super) fn mask(rng: &mut Rng) -> [u8; 4] {
     let bits = rng.bits().to_le_bytes();
     [bits[0], bits[1], bits[2], bits[3]]
 }
+
+const LIMITS: Limits = Limits {
+    line_bytes_max: 8 * 1024,
+    headers_bytes_max: 32 * 1024,
+    headers_max: 100,
+    body_bytes_max: 16 * 1024 * 1024,
+    chunk_overhead_bytes_max: 8 * 1024,
+};
 
 const READ_BYTES: usize = 64 * 1024;

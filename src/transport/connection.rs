@@ -1,14 +1,16 @@
 //! One SignalR connection (or raw one): what outlives a socket.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Alarm, Outbox, OutboxLimits};
+use super::{Alarm, Framing, Outbox, OutboxLimits, Transport};
 use crate::base::{ConnectionId, Moment, SocketKey};
 use crate::protocol::http::RequestHead;
 use crate::protocol::hub_protocol::{HubProtocolKind, RecordBuffer};
+use crate::protocol::negotiate::Transports;
 use crate::protocol::websocket;
 
 /// What may be set for each path that is served: limits and times below the hub.
@@ -17,8 +19,13 @@ pub struct ConnectionOptions {
     /// Bytes from the client that may wait for a busy hub before its socket is no longer read
     /// (default 64 KiB; `ApplicationMaxBufferSize`, §4.2).
     pub application_max_buffer_bytes: usize,
-    /// How long a negotiated connection may stay without a transport (default 15 s, §4.3).
+    /// The transports that are offered (default all three, §4.2).
+    pub transports: Transports,
+    /// How long a negotiated connection may stay without a transport, and one over long polling
+    /// without a poll (default 15 s, §4.3).
     pub disconnect_timeout: Duration,
+    /// How long a poll waits for something to say (default 90 s, §2.4).
+    pub poll_timeout: Duration,
     /// How long the other end may take to answer our WebSocket Close before the socket is cut
     /// (default 5 s, §4.2).
     pub close_timeout: Duration,
@@ -41,7 +48,9 @@ impl Default for ConnectionOptions {
     fn default() -> Self {
         Self {
             application_max_buffer_bytes: 64 * 1024,
+            transports: Transports::ALL,
             disconnect_timeout: Duration::from_secs(15),
+            poll_timeout: Duration::from_secs(90),
             close_timeout: Duration::from_secs(5),
             minimum_protocol_version: 0,
             websocket: websocket::Limits::default(),
@@ -76,8 +85,16 @@ pub struct Connection {
     pub world: u16,
     /// Where it is in its life.
     pub stage: Stage,
-    /// The socket that carries it now.
+    /// What carries it; nothing until the first GET.
+    pub transport: Option<Transport>,
+    /// The form of what is queued for it.
+    pub framing: Framing,
+    /// The socket that carries it now. Over long polling: that on which an answer is being sent.
     pub socket: Option<SocketKey>,
+    /// The socket of the poll that waits for something to say.
+    pub poll: Option<SocketKey>,
+    /// Sockets whose POSTs wait for room, in the order in which they came.
+    pub posts: VecDeque<SocketKey>,
     /// What is on its way to the client.
     pub outbox: Outbox,
     /// The unfinished message from the client.
@@ -87,6 +104,8 @@ pub struct Connection {
     pub backlog: Vec<u8>,
     /// When the present stage ends by time-out.
     pub stage_ends: Moment,
+    /// When the waiting poll is answered, or the next one has not come in time.
+    pub poll_ends: Moment,
     /// When the next keep-alive is due.
     pub ping_at: Moment,
     /// When the client will have been silent for too long.
@@ -145,11 +164,16 @@ impl Connection {
             token,
             world,
             stage: Stage::Negotiated,
+            transport: None,
+            framing: Framing::default(),
             socket: None,
+            poll: None,
+            posts: VecDeque::new(),
             outbox: Outbox::default(),
             records: RecordBuffer::default(),
             backlog: Vec::new(),
             stage_ends: now + options.disconnect_timeout,
+            poll_ends: NEVER,
             ping_at: NEVER,
             silent_at: NEVER,
             alarm: Alarm::default(),
@@ -166,10 +190,30 @@ impl Connection {
 
     /// The earliest moment at which something is due.
     pub fn deadline(&self) -> Moment {
-        self.stage_ends.min(self.ping_at).min(self.silent_at)
+        self.stage_ends.min(self.poll_ends).min(self.ping_at).min(self.silent_at)
     }
 
-    /// Whether its socket should be read: not while too much waits in either direction.
+    /// Whether it goes over long polling.
+    pub fn polls(&self) -> bool {
+        self.transport == Some(Transport::LongPolling)
+    }
+
+    /// Whether it has ended and a poll is to hear of it: it is known until then.
+    pub fn awaits_farewell(&self) -> bool {
+        self.polls() && self.stage == Stage::Closing && !self.cut
+    }
+
+    /// Sets the time until the poll that waits, or the next one, is late.
+    pub fn time_polls(&mut self, now: Moment) {
+        self.poll_ends = match (self.poll, self.socket) {
+            _ if !self.polls() || self.stage == Stage::Closing => NEVER,
+            (Some(_), _) => now + self.options.poll_timeout,
+            (None, Some(_)) => NEVER,
+            (None, None) => now + self.options.disconnect_timeout,
+        };
+    }
+
+    /// Whether more should be read from the client: not while too much waits in either direction.
     pub fn wants_input(&self) -> bool {
         self.backlog.len() <= self.options.application_max_buffer_bytes
             && self.outbox.bytes() <= self.options.outbox.soft_bytes
@@ -188,6 +232,6 @@ mod tests {
     #[test]
     fn a_connection_is_small() {
         let bytes = size_of::<Connection>();
-        assert!(bytes <= 360, "Connection has {bytes} bytes");
+        assert!(bytes <= 432, "Connection has {bytes} bytes");
     }
 }

@@ -3,11 +3,13 @@
 
 mod alarm;
 mod connection;
+mod kind;
 mod outbox;
 mod socket;
 
 pub use alarm::Alarm;
 pub(crate) use connection::NEVER;
 pub use connection::{Connection, ConnectionOptions, HubState, Stage};
+pub use kind::{Framing, Transport};
 pub use outbox::{Joiner, Outbox, OutboxLimits, Overflow};
-pub use socket::{HttpStage, Socket, SocketStage, WebSocketStage};
+pub use socket::{EventStreamStage, HttpStage, Pending, Socket, SocketStage, WebSocketStage};

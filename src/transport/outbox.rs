@@ -167,6 +167,21 @@ impl Outbox {
         });
     }
 
+    /// Takes everything that waits, for an answer of one length. It is kept until
+    /// [`Outbox::on_sent`]; [`Outbox::put_back`] makes it wait again.
+    pub fn take_all(&mut self, now: Moment) -> impl ExactSizeIterator<Item = &Shared> {
+        debug_assert!(self.taken == 0 && self.front_sent == 0, "one answer at a time");
+        self.in_flight_since = Some(now);
+        self.taken = u32::try_from(self.frames.len()).expect("memory ends before");
+        self.frames.iter().map(|frame| &frame.bytes)
+    }
+
+    /// An answer did not arrive: all of it waits again, last words too.
+    pub fn put_back(&mut self) {
+        self.in_flight_since = None;
+        self.taken = 0;
+    }
+
     /// Forgets the messages that were not begun to be sent, so that last words come next. What is
     /// no message stays: without the answer to its upgrade a client cannot read anything.
     pub fn drop_waiting(&mut self, pool: &mut Pool) {
@@ -416,6 +431,20 @@ mod tests {
         w.outbox.rewind();
         assert_eq!(w.take().as_deref(), Some("abcdef"));
         assert_eq!(w.outbox.first_number(), 1);
+    }
+
+    #[test]
+    fn an_answer_that_did_not_arrive_waits_again_with_its_last_words() {
+        let mut w = world();
+        w.outbox.push(&shared("abc"), &w.limits).expect("room");
+        w.outbox.append_control(b"bye", &mut w.pool);
+        assert_eq!(w.outbox.take_all(Moment::START).len(), 2);
+        w.outbox.put_back();
+        assert_eq!(w.outbox.bytes(), 6);
+        assert_eq!(w.outbox.take_all(Moment::START).len(), 2);
+        w.outbox.append(b"more", &w.limits, &mut w.pool).expect("room");
+        w.outbox.on_sent(&mut w.pool);
+        assert_eq!(w.take().as_deref(), Some("more"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Alarm, Outbox};
 use crate::base::{ConnectionKey, Moment};
-use crate::protocol::http::RequestReader;
+use crate::protocol::http::{ReplyTo, RequestReader};
 use crate::protocol::websocket::Decoder;
 
 /// The state of one TCP connection.
@@ -25,6 +25,8 @@ pub enum SocketStage {
     Http(Box<HttpStage>),
     /// Frames for a connection.
     WebSocket(WebSocketStage),
+    /// Events for a client.
+    EventStream(EventStreamStage),
     /// Our direction is ended; theirs is read and discarded until it ends too, or until the time
     /// given here (T-KICK).
     Lingering(Moment),
@@ -39,7 +41,9 @@ pub struct HttpStage {
     pub reader: RequestReader,
     /// Answers that wait to be sent.
     pub outbox: Outbox,
-    /// Requests behind answers that the client does not read (T-PIPE).
+    /// The request whose answer is not there yet; those behind it wait in the backlog.
+    pub pending: Option<Pending>,
+    /// Requests behind a pending one, or behind answers that the client does not read (T-PIPE).
     pub backlog: Vec<u8>,
     /// Since when the socket has been idle, or the present request coming in.
     pub since: Moment,
@@ -49,6 +53,41 @@ pub struct HttpStage {
     pub closing: bool,
     /// Its outbox changed this turn.
     pub dirty: bool,
+}
+
+/// A request that is not answered at once.
+#[derive(Debug)]
+pub enum Pending {
+    /// A poll waits for something to say (§2.4).
+    Poll {
+        /// Whose it is.
+        connection: ConnectionKey,
+        /// How it is answered.
+        reply_to: ReplyTo,
+    },
+    /// The answer to a poll is on its way; what is in it is forgotten when all of it was sent.
+    Answer {
+        /// Whose it is.
+        connection: ConnectionKey,
+    },
+    /// A POST waits until its connection takes more (§1.5).
+    Post {
+        /// Whose it is.
+        connection: ConnectionKey,
+        /// How it is answered.
+        reply_to: ReplyTo,
+        /// What it brings.
+        body: Vec<u8>,
+    },
+}
+
+/// A socket that carries events to a client. What the client sends on it means nothing.
+#[derive(Debug)]
+pub struct EventStreamStage {
+    /// Whose they are.
+    pub connection: ConnectionKey,
+    /// Requests may follow when the stream has ended.
+    pub reusable: bool,
 }
 
 /// A socket that carries a connection over WebSocket.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tickhub::sim::{Wire, World};
-use tickhub::{Call, Closed, Context, Hub, HubError, HubOptions, Methods, Text};
+use tickhub::{Call, Closed, Context, Hub, HubError, HubOptions, Methods, Text, Transport};
 
 /// Does a bit of everything, and remembers what it was told.
 #[derive(Debug, Default)]
@@ -25,6 +25,9 @@ impl Hub for Hall {
             .on("Null", |_: &mut Self, _: &mut Context<Self>| None::<u8>)
             .on("Large", |_: &mut Self, _: &mut Context<Self>, bytes: usize| "x".repeat(bytes))
             .on("Id", |_: &mut Self, context: &mut Context<Self>| context.connection_id())
+            .on("Transport", |_: &mut Self, context: &mut Context<Self>| {
+                context.transport().map(Transport::name)
+            })
             .on("Say", say)
             .on("Join", join)
             .on("Leave", |_: &mut Self, context: &mut Context<Self>, room: String| {

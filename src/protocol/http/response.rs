@@ -26,6 +26,8 @@ pub enum Body<'a> {
     Bytes(Cow<'a, [u8]>),
     /// These bytes, which others may be sending too.
     Shared(Shared),
+    /// So many bytes, which the caller sends from where they lie.
+    Elsewhere(usize),
     /// Bytes that are not known yet: chunks in HTTP/1.1, up to the close in HTTP/1.0. The caller
     /// writes them, with [`write_chunk`] when [`ReplyTo::uses_chunks`].
     Stream,
@@ -109,6 +111,12 @@ impl<'a> Response<'a> {
         self
     }
 
+    /// Says that the caller sends so many bytes behind the head, see [`Body::Elsewhere`].
+    pub fn body_elsewhere(mut self, bytes: usize) -> Self {
+        self.body = Body::Elsewhere(bytes);
+        self
+    }
+
     /// Says that the body follows bit by bit, see [`Body::Stream`].
     pub fn streaming(mut self) -> Self {
         self.body = Body::Stream;
@@ -155,6 +163,7 @@ impl<'a> Response<'a> {
             match &self.body {
                 Body::Bytes(bytes) => write_length(out, bytes.len()),
                 Body::Shared(bytes) => write_length(out, bytes.len()),
+                Body::Elsewhere(bytes) => write_length(out, *bytes),
                 Body::Stream if reply_to.uses_chunks() => {
                     out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
                 }
@@ -186,7 +195,7 @@ impl<'a> Response<'a> {
         match &self.body {
             Body::Bytes(bytes) => Some(bytes),
             Body::Shared(bytes) => Some(bytes.as_slice()),
-            Body::Stream => None,
+            Body::Elsewhere(_) | Body::Stream => None,
         }
     }
 

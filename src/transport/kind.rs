@@ -1,0 +1,129 @@
+//! The ways to carry a connection, and the form that messages take on each.
+
+use std::fmt;
+use std::io::Write as _;
+
+use crate::protocol::event_stream;
+use crate::protocol::http::write_last_chunk;
+use crate::protocol::negotiate::Transports;
+use crate::protocol::websocket::{self, Kind, OpCode};
+
+/// What carries a connection. Chosen by its first GET and fixed from then on (§1.10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// One WebSocket for both directions (§2.2).
+    WebSockets,
+    /// An endless answer towards the client, POSTs towards the server (§2.3).
+    ServerSentEvents,
+    /// One answer after the other towards the client, POSTs towards the server (§2.4).
+    LongPolling,
+}
+
+impl Transport {
+    /// Its name on the wire and in .NET.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WebSockets => "WebSockets",
+            Self::ServerSentEvents => "ServerSentEvents",
+            Self::LongPolling => "LongPolling",
+        }
+    }
+
+    /// Whether it is one of `offered`.
+    pub fn is_in(self, offered: Transports) -> bool {
+        offered.contains(match self {
+            Self::WebSockets => Transports::WEB_SOCKETS,
+            Self::ServerSentEvents => Transports::SERVER_SENT_EVENTS,
+            Self::LongPolling => Transports::LONG_POLLING,
+        })
+    }
+
+    /// Whether it carries any bytes, and not only text (§2.5).
+    pub fn is_binary(self) -> bool {
+        self != Self::ServerSentEvents
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The form of what is queued for a client. A message for many is framed once for each form that
+/// is in use among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// One WebSocket message.
+    #[default]
+    WebSocket,
+    /// One event, in a chunk of its own.
+    EventChunk,
+    /// One event, for a client of HTTP/1.0, which knows no chunks.
+    Event,
+    /// The bytes as they are: the answer to a poll has one length for all of them.
+    Plain,
+}
+
+impl Framing {
+    /// How many there are.
+    pub const COUNT: usize = 4;
+
+    /// Appends `body` in this form. `kind` matters to WebSockets alone.
+    pub fn write(self, out: &mut Vec<u8>, kind: Kind, body: &[u8]) {
+        match self {
+            Self::WebSocket => {
+                let code = match kind {
+                    Kind::Text => OpCode::Text,
+                    Kind::Binary => OpCode::Binary,
+                };
+                websocket::write_header(out, code, true, body.len());
+                out.extend_from_slice(body);
+            }
+            Self::EventChunk => {
+                // How long an event becomes is known when it is written.
+                let start = out.len();
+                event_stream::write_event(out, body);
+                let mut size = [0; CHUNK_SIZE_BYTES_MAX];
+                let mut rest = &mut size[..];
+                write!(rest, "{:x}\r\n", out.len() - start).expect("a size has 16 digits at most");
+                let left = rest.len();
+                out.splice(start..start, size[..CHUNK_SIZE_BYTES_MAX - left].iter().copied());
+                out.extend_from_slice(b"\r\n");
+            }
+            Self::Event => event_stream::write_event(out, body),
+            Self::Plain => out.extend_from_slice(body),
+        }
+    }
+
+    /// Appends what says that nothing follows: a Close frame with `code` and `reason`, or the last
+    /// chunk. The other forms end with their answer.
+    pub fn write_end(self, out: &mut Vec<u8>, code: u16, reason: &str) {
+        match self {
+            Self::WebSocket => websocket::write_close(out, Some(code), reason),
+            Self::EventChunk => write_last_chunk(out),
+            Self::Event | Self::Plain => {}
+        }
+    }
+}
+
+/// Sixteen digits and a line break.
+const CHUNK_SIZE_BYTES_MAX: usize = 18;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_message_in_every_form() {
+        let form = |framing: Framing| {
+            let mut out = Vec::new();
+            framing.write(&mut out, Kind::Text, b"{}\x1e");
+            framing.write_end(&mut out, 1000, "");
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(form(Framing::EventChunk), "d\r\ndata: {}\u{1e}\r\n\r\n\r\n0\r\n\r\n");
+        assert_eq!(form(Framing::Event), "data: {}\u{1e}\r\n\r\n");
+        assert_eq!(form(Framing::Plain), "{}\u{1e}");
+    }
+}
