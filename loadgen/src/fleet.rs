@@ -1,5 +1,5 @@
 //! Thousands of connections on one thread: sockets, an epoll and a timer around
-//! [`tickhub::client`]. What is said on them is the business of a [`Work`].
+//! [`mod@tickhub::client`]. What is said on them is the business of a [`Work`].
 
 use std::io;
 use std::time::{Duration, Instant};
