@@ -11,7 +11,7 @@ use super::world::World;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::websocket::{self, Kind, OpCode};
-use crate::transport::{Connection, ConnectionOptions, Framing, Joiner, NEVER, Stage};
+use crate::transport::{Connection, ConnectionOptions, Framing, Joiner, NEVER, Overflow, Stage};
 
 /// Rings the shard that owns a registry, from any thread.
 pub(crate) type Ring = Arc<dyn Fn() + Send + Sync>;
@@ -375,17 +375,7 @@ impl Registry {
         if !connection.is_open() {
             return Delivery::default();
         }
-        let limits = &connection.options.outbox;
-        let (outbox, pool) = (&mut connection.outbox, &mut self.pool);
-        let queued = if connection.framing == Framing::WebSocket {
-            // The most common case by far copies the body once.
-            header(&mut self.frame, kind, body.len());
-            outbox.append_framed(&self.frame, body, limits, pool)
-        } else {
-            self.frame.clear();
-            connection.framing.write(&mut self.frame, kind, body);
-            outbox.append_framed(&[], &self.frame, limits, pool)
-        };
+        let queued = append(connection, kind, body, &mut self.frame, &mut self.pool);
         if queued.is_err() {
             self.end(key, Closed::TooSlow(OUTBOX_FULL));
             return Delivery { queued: 0, refused: 1 };
@@ -496,17 +486,14 @@ impl Registry {
             if !connection.is_open() || connection.hub.speaks != speaks {
                 continue;
             }
-            let limits = &connection.options.outbox;
-            let framing = connection.framing;
             let queued = if is_alone {
-                self.frame.clear();
-                framing.write(&mut self.frame, kind, body);
-                connection.outbox.append_framed(&[], &self.frame, limits, &mut self.pool)
+                append(connection, kind, body, &mut self.frame, &mut self.pool)
             } else {
+                let framing = connection.framing;
                 let shared = framed[framing as usize].get_or_insert_with(|| {
                     self.pool.fill(|bytes| framing.write(bytes, kind, body))
                 });
-                connection.outbox.push(shared, limits)
+                connection.outbox.push(shared, &connection.options.outbox)
             };
             if queued.is_err() {
                 slow.push(key);
@@ -532,6 +519,29 @@ impl Registry {
         }
         delivery
     }
+}
+
+/// Queues a message for one connection alone, in the form of its transport.
+fn append(
+    connection: &mut Connection,
+    kind: Kind,
+    body: &[u8],
+    frame: &mut Vec<u8>,
+    pool: &mut Pool,
+) -> Result<(), Overflow> {
+    let (outbox, limits) = (&mut connection.outbox, &connection.options.outbox);
+    if connection.framing == Framing::WebSocket {
+        // The most common case by far copies the body once.
+        header(frame, kind, body.len());
+        return outbox.append_framed(frame, body, limits, pool);
+    }
+    frame.clear();
+    connection.framing.write(frame, kind, body);
+    let queued = outbox.append(frame, limits, pool);
+    if frame.capacity() > SCRATCH_BYTES_MAX {
+        *frame = Vec::new();
+    }
+    queued
 }
 
 /// A set of hub protocols.
