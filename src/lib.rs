@@ -86,7 +86,7 @@ pub use hub::{
 };
 pub use io::DriverChoice;
 pub use protocol::http;
-pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
+pub use protocol::hub_protocol::{Bytes, DateTime, DateTimeOffset, HubProtocolKind, Text, Value};
 pub use protocol::negotiate::Transports;
 pub use raw::{Message, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};

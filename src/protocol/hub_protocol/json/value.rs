@@ -10,6 +10,7 @@
 use memchr::memchr2;
 use serde::de::DeserializeOwned;
 
+use super::any_case::AnyCase;
 use super::escape::unescape;
 use super::scan::Scanner;
 use crate::protocol::hub_protocol::BindingError;
@@ -18,15 +19,20 @@ use crate::protocol::hub_protocol::BindingError;
 pub(in super::super) fn read_value<T: DeserializeOwned>(
     encoded: &mut [u8],
 ) -> Result<T, BindingError> {
-    match serde_json::from_slice(encoded) {
+    match bind(encoded) {
         Ok(value) => Ok(value),
         // serde_json reads `-0` as a float, which is no integer; .NET takes it for one
         // (`invoke-numbers`). Tried second, so that floats and raw values keep it as written.
-        Err(_) if plain_zeros(encoded) => {
-            serde_json::from_slice(encoded).map_err(|_| BindingError::Value)
-        }
+        Err(_) if plain_zeros(encoded) => bind(encoded).map_err(|_| BindingError::Value),
         Err(_) => Err(BindingError::Value),
     }
+}
+
+fn bind<T: DeserializeOwned>(encoded: &[u8]) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(encoded);
+    let value = T::deserialize(AnyCase(&mut deserializer))?;
+    deserializer.end()?;
+    Ok(value)
 }
 
 /// Reads a text, which becomes plain in place.
