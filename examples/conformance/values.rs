@@ -92,7 +92,8 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, ()> {
         /// A number of at most so many digits, below a limit.
         fn number(text: &str, digits: usize, below: u64) -> Result<u64, ()> {
-            let fits = (1..=digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+            let fits =
+                (1..=digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
             let number = if fits { text.parse().map_err(|_| ())? } else { return Err(()) };
             if number < below { Ok(number) } else { Err(()) }
         }
@@ -109,7 +110,8 @@ impl FromStr for Span {
             + number(hours, 2, 24)? * 3600
             + number(minutes, 2, 60)? * 60
             + number(seconds, 2, 60)?;
-        let fraction = number(fraction, 7, TICKS_PER_SECOND)? * 10_u64.pow(7 - fraction.len() as u32);
+        let fraction =
+            number(fraction, 7, TICKS_PER_SECOND)? * 10_u64.pow(7 - fraction.len() as u32);
         let ticks = (whole * TICKS_PER_SECOND).checked_add(fraction).ok_or(())?;
         let ticks = i64::try_from(ticks).map_err(|_| ())?;
         Ok(Self { ticks: if negative { -ticks } else { ticks } })

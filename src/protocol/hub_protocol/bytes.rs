@@ -99,7 +99,7 @@ mod tests {
     use crate::protocol::hub_protocol::{HubProtocolKind, Payload};
 
     fn read(protocol: HubProtocolKind, encoded: &[u8]) -> Option<Bytes> {
-        Payload::new(protocol, &mut encoded.to_vec()).read().ok()
+        Payload::new(protocol, &mut encoded.to_vec()).read::<Bytes>().ok()
     }
 
     #[test]

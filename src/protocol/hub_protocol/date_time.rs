@@ -400,7 +400,7 @@ mod tests {
     use crate::protocol::hub_protocol::{HubProtocolKind, Payload};
 
     fn unpacked(encoded: &[u8]) -> Option<DateTime> {
-        Payload::new(HubProtocolKind::MessagePack, &mut encoded.to_vec()).read().ok()
+        Payload::new(HubProtocolKind::MessagePack, &mut encoded.to_vec()).read::<DateTime>().ok()
     }
 
     fn packed<T: Serialize>(value: &T) -> Vec<u8> {
@@ -466,9 +466,7 @@ mod tests {
     fn timestamps_take_the_shortest_form() {
         let short = [0xd6, 0xff, 0x5e, 0x0d, 0x5d, 0xa5];
         let long = [0xd7, 0xff, 0x1d, 0x6f, 0x32, 0xf0, 0x5e, 0x0d, 0x5d, 0xa5];
-        let longest = [
-            0xc7, 12, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-        ];
+        let longest = [0xc7, 12, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         for (encoded, text) in [
             (&short[..], "2020-01-02T03:04:05Z"),
             (&long[..], "2020-01-02T03:04:05.1234567Z"),

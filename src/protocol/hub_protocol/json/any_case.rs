@@ -269,9 +269,12 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Key<S> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<S::Value, E> {
-        let declared = self.names.iter().copied().find(|name| *name == key).or_else(|| {
-            self.names.iter().copied().find(|name| name.eq_ignore_ascii_case(key))
-        });
+        let declared = self
+            .names
+            .iter()
+            .copied()
+            .find(|name| *name == key)
+            .or_else(|| self.names.iter().copied().find(|name| name.eq_ignore_ascii_case(key)));
         self.seed.deserialize(StrDeserializer::new(declared.unwrap_or(key)))
     }
 }
