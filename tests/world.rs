@@ -13,6 +13,8 @@ mod client;
 mod endings;
 #[path = "world/event_streams.rs"]
 mod event_streams;
+#[path = "world/front.rs"]
+mod front;
 #[path = "world/hall.rs"]
 mod hall;
 #[path = "world/limits.rs"]

@@ -10,6 +10,7 @@ mod attach;
 mod check;
 mod drain;
 mod flush;
+mod front;
 mod http;
 mod poll;
 mod post;
@@ -29,6 +30,7 @@ use crate::transport::{ConnectionOptions, Socket, SocketStage};
 
 use alarms::Token;
 use drain::Drain;
+pub(crate) use front::Before;
 pub use http::HttpOptions;
 pub(crate) use routes::HttpHandler;
 use routes::{Mount, Routes};
@@ -38,6 +40,7 @@ pub(crate) struct Engine {
     registry: Registry,
     apps: Vec<Box<dyn Application>>,
     routes: Routes,
+    before: Vec<Before>,
     sockets: SideTable<SocketKey, Socket>,
     wheel: Wheel<Token>,
     http: Rc<HttpOptions>,
@@ -60,6 +63,7 @@ impl Engine {
             registry,
             apps: Vec::new(),
             routes: Routes::default(),
+            before: Vec::new(),
             sockets: SideTable::default(),
             wheel: Wheel::new(now),
             sockets_max: http.sockets_max,
