@@ -81,8 +81,8 @@ struct Readme;
 
 pub use base::{ConnectionId, ToConnectionId};
 pub use hub::{
-    AsyncMethod, Audience, Call, Clients, Closed, Context, Counters, Delivery, Hub, HubError,
-    HubOptions, Method, Methods, Reply,
+    AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery, Filter,
+    FilteredCall, Hub, HubError, HubOptions, Method, Methods, Reply,
 };
 pub use io::DriverChoice;
 pub use protocol::http;
@@ -90,5 +90,5 @@ pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
 pub use protocol::negotiate::Transports;
 pub use raw::{Message, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
-pub use shard::HttpOptions;
+pub use shard::{Exchange, HttpOptions};
 pub use transport::{ConnectionOptions, OutboxLimits, Transport};

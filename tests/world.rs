@@ -13,6 +13,10 @@ mod client;
 mod endings;
 #[path = "world/event_streams.rs"]
 mod event_streams;
+#[path = "world/exchanges.rs"]
+mod exchanges;
+#[path = "world/filters.rs"]
+mod filters;
 #[path = "world/front.rs"]
 mod front;
 #[path = "world/hall.rs"]
@@ -21,6 +25,8 @@ mod hall;
 mod limits;
 #[path = "world/long_polling.rs"]
 mod long_polling;
+#[path = "world/mounts.rs"]
+mod mounts;
 #[path = "world/openings.rs"]
 mod openings;
 #[path = "world/packed.rs"]

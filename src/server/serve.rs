@@ -15,6 +15,7 @@ use super::shard::Shard;
 use crate::hub::{Hub, HubOptions};
 use crate::protocol::http::{Headers, Request, Response};
 use crate::raw::{RawOptions, WebSocket};
+use crate::shard::Exchange;
 use crate::transport::ConnectionOptions;
 
 type OnListening = Box<dyn FnOnce(&[SocketAddr])>;
@@ -56,6 +57,17 @@ impl Server {
         self.endpoint(move |shard, number| {
             shard.hub_with(&path, hub(number), options.clone(), connection.clone())
         })
+    }
+
+    /// Serves the hub of type `H` at one more path; see [`Shard::also_at`].
+    ///
+    /// # Panics
+    ///
+    /// [`Server::run`] panics when no hub of type `H` was added before.
+    #[must_use]
+    pub fn also_at<H: Hub>(self, path: &str, connection: ConnectionOptions) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.also_at::<H>(&path, connection.clone()))
     }
 
     /// Serves plain WebSockets at `path`.
@@ -108,6 +120,21 @@ impl Server {
         + 'static,
     ) -> Self {
         self.endpoint(move |shard, _| shard.before(before.clone()))
+    }
+
+    /// Answers ordinary requests at `path` and below it with code that may wait; see
+    /// [`Shard::http_async`].
+    #[must_use]
+    pub fn http_async<F>(
+        self,
+        path: &str,
+        handler: impl Fn(Exchange) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<'static>> + 'static,
+    {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.http_async(&path, handler.clone()))
     }
 
     /// Serves the files below the directory `root` at `path` and below it.

@@ -1,6 +1,6 @@
 //! What stands in front of all routes.
 
-use super::Engine;
+use super::{Engine, exchange};
 use crate::hub::contained;
 use crate::protocol::http::{Headers, Request, Response};
 use crate::transport::HttpStage;
@@ -32,6 +32,6 @@ impl Engine {
     pub(super) fn failed(&mut self, panic: &str) -> Response<'static> {
         self.registry.count_panic();
         tracing::error!(panic, "the code that was to answer a request panicked");
-        Response::text(500, "Internal Server Error").closing()
+        exchange::failed()
     }
 }

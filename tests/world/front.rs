@@ -1,5 +1,7 @@
 //! What stands in front of all routes: functions that see every request.
 
+use std::time::Duration;
+
 use tickhub::http::{Headers, Method, Request, Response};
 use tickhub::sim::{Answer, Wire, World};
 use tickhub::{HubOptions, RawOptions};
@@ -30,6 +32,10 @@ fn guarded() -> World {
         .hub("/private/hub", Hall::default, &HubOptions::default())
         .websocket("/raw", || Deaf, &RawOptions::default())
         .http("/page", |_| Response::text(200, "page").header("X-By", "page"))
+        .http_async("/later", |exchange| async move {
+            exchange.call::<Hall>().sleep(Duration::from_secs(1)).await;
+            Response::text(200, "later")
+        })
         .before(mark)
         .before(guard)
 }
@@ -75,9 +81,22 @@ fn headers_reach_polls_whenever_they_are_answered() {
     let mut older = poll(world, &target);
     let mut newer = poll(world, &target);
     assert_eq!(marks(&older.answer(world)), (204, Some("/hub"), Some("GET")));
-    world.pass(std::time::Duration::from_secs(91));
+    world.pass(Duration::from_secs(91));
     let answer = newer.answer(world);
     assert_eq!((answer.body.as_str(), marks(&answer)), ("", (200, Some("/hub"), Some("GET"))));
+}
+
+#[test]
+fn headers_reach_an_answer_that_takes_its_time() {
+    let mut world = guarded();
+    let mut wire = Wire::tcp(&mut world);
+    let requests =
+        "GET /later HTTP/1.1\r\nHost: sim\r\n\r\nGET /page HTTP/1.1\r\nHost: sim\r\n\r\n";
+    wire.bytes(&mut world, requests.as_bytes());
+    assert!(wire.try_answer(&mut world).is_none());
+    world.pass(Duration::from_secs(1));
+    assert_eq!(marks(&wire.answer(&mut world)), (200, Some("/later"), Some("GET")));
+    assert_eq!(marks(&wire.answer(&mut world)), (200, Some("/page"), Some("GET")));
 }
 
 #[test]
