@@ -8,7 +8,7 @@ use crate::base::{Moment, Rng};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
-use crate::raw::{RawOptions, WebSocket};
+use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Engine, HttpOptions};
 use crate::transport::ConnectionOptions;
 
@@ -117,6 +117,20 @@ impl World {
     ) -> Self {
         for shard in &mut self.shards {
             shard.engine.add_websocket(path, handler(), options);
+        }
+        self
+    }
+
+    /// Serves connections without a hub at `path` of every shard.
+    #[must_use]
+    pub fn connection<C: ConnectionHandler>(
+        mut self,
+        path: &str,
+        handler: impl Fn() -> C,
+        options: &ConnectionOptions,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_connection(path, handler(), options.clone());
         }
         self
     }
