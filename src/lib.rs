@@ -91,5 +91,5 @@ pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
 pub use protocol::negotiate::Transports;
 pub use raw::{ConnectionHandler, Message, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
-pub use shard::HttpOptions;
+pub use shard::{Exchange, HttpOptions};
 pub use transport::{ConnectionOptions, OutboxLimits, Transport};

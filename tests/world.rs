@@ -15,12 +15,16 @@ mod connections;
 mod endings;
 #[path = "world/event_streams.rs"]
 mod event_streams;
+#[path = "world/exchanges.rs"]
+mod exchanges;
 #[path = "world/hall.rs"]
 mod hall;
 #[path = "world/limits.rs"]
 mod limits;
 #[path = "world/long_polling.rs"]
 mod long_polling;
+#[path = "world/mounts.rs"]
+mod mounts;
 #[path = "world/openings.rs"]
 mod openings;
 #[path = "world/packed.rs"]

@@ -6,9 +6,9 @@ use super::Hub;
 use super::context::Context;
 use super::endpoint::{Finished, HubEndpoint, contained, queue};
 use super::error::HubError;
-use super::methods::{Answer, Ending, Failure, Run, Writable};
+use super::methods::{Answer, Failure, Run, Writable};
 use super::registry::{Delivery, Registry, kind_of};
-use super::tasks::Call;
+use super::tasks::{Call, Contained};
 use crate::base::ConnectionKey;
 use crate::protocol::hub_protocol::errors::{self, Detail, DetailedErrors};
 use crate::protocol::hub_protocol::{HubProtocolKind, Invocation, WriteError};
@@ -211,26 +211,5 @@ impl Answer for Completion<'_> {
             *self.written = Some(());
         }
         Ok(())
-    }
-}
-
-/// A task whose panic ends it without a value.
-struct Contained<F>(F);
-
-impl<F: Future<Output = Ending> + Unpin> Future for Contained<F> {
-    type Output = Option<Ending>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Ending>> {
-        let task = std::pin::Pin::new(&mut self.0);
-        match contained(|| task.poll(context)) {
-            Ok(poll) => poll.map(Some),
-            Err(panic) => {
-                tracing::error!(panic, "an asynchronous hub method panicked");
-                std::task::Poll::Ready(None)
-            }
-        }
     }
 }

@@ -62,6 +62,11 @@ impl<H: Hub> HubEndpoint<H> {
         }
     }
 
+    /// What tasks of others share with this hub.
+    pub(crate) fn local(&self) -> &Rc<Local<H>> {
+        &self.local
+    }
+
     /// The hub and everybody connected to it.
     pub(crate) fn enter<'a>(&'a mut self, registry: &'a mut Registry) -> (&'a mut H, Clients<'a>) {
         (&mut self.hub, Clients::new(registry, self.world))
@@ -413,7 +418,7 @@ impl<H: Hub> Application for HubEndpoint<H> {
     }
 
     fn deadline(&self) -> Option<Moment> {
-        if self.tasks.is_ready() {
+        if self.tasks.is_ready() || !self.local.jobs.borrow().is_empty() {
             return Some(Moment::START);
         }
         self.due.iter().copied().chain(self.local.clock.deadline()).min()

@@ -32,6 +32,7 @@ pub use registry::{Counters, Delivery};
 pub(crate) use registry::{Registry, Ring};
 pub use reply::Reply;
 pub use tasks::Call;
+pub(crate) use tasks::{Contained, Local, Tasks};
 
 /// The server side of a conversation: a struct, one per shard, whose methods clients call.
 ///

@@ -146,9 +146,12 @@ impl Engine {
     /// The socket of a request without an answer is gone. Nothing that it was to get is lost.
     pub(super) fn on_pending_lost(&mut self, socket: SocketKey, pending: &Pending) {
         let now = self.registry.now;
-        let (Pending::Poll { connection: key, .. }
-        | Pending::Answer { connection: key }
-        | Pending::Post { connection: key, .. }) = *pending;
+        let key = match *pending {
+            Pending::Poll { connection, .. }
+            | Pending::Answer { connection }
+            | Pending::Post { connection, .. } => connection,
+            Pending::Exchange { task, .. } => return self.exchanges.give_up(task),
+        };
         let Some(connection) = self.registry.get_mut(key) else { return };
         match pending {
             Pending::Poll { .. } => connection.poll = None,
@@ -160,6 +163,7 @@ impl Engine {
                 connection.posts.retain(|waiting| *waiting != socket);
                 return;
             }
+            Pending::Exchange { .. } => return,
         }
         connection.time_polls(now);
         self.registry.mark(key);
