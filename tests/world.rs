@@ -17,6 +17,8 @@ mod endings;
 mod event_streams;
 #[path = "world/exchanges.rs"]
 mod exchanges;
+#[path = "world/filters.rs"]
+mod filters;
 #[path = "world/hall.rs"]
 mod hall;
 #[path = "world/limits.rs"]
