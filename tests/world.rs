@@ -9,16 +9,24 @@ mod audiences;
 mod calls;
 #[path = "world/client.rs"]
 mod client;
+#[path = "world/connections.rs"]
+mod connections;
 #[path = "world/endings.rs"]
 mod endings;
 #[path = "world/event_streams.rs"]
 mod event_streams;
+#[path = "world/exchanges.rs"]
+mod exchanges;
+#[path = "world/filters.rs"]
+mod filters;
 #[path = "world/hall.rs"]
 mod hall;
 #[path = "world/limits.rs"]
 mod limits;
 #[path = "world/long_polling.rs"]
 mod long_polling;
+#[path = "world/mounts.rs"]
+mod mounts;
 #[path = "world/openings.rs"]
 mod openings;
 #[path = "world/packed.rs"]

@@ -14,7 +14,8 @@ use super::mailbox::{Mail, Post};
 use super::shard::Shard;
 use crate::hub::{Hub, HubOptions};
 use crate::protocol::http::{Request, Response};
-use crate::raw::{RawOptions, WebSocket};
+use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
+use crate::shard::Exchange;
 use crate::transport::ConnectionOptions;
 
 type OnListening = Box<dyn FnOnce(&[SocketAddr])>;
@@ -58,6 +59,17 @@ impl Server {
         })
     }
 
+    /// Serves the hub of type `H` at one more path; see [`Shard::also_at`].
+    ///
+    /// # Panics
+    ///
+    /// [`Server::run`] panics when no hub of type `H` was added before.
+    #[must_use]
+    pub fn also_at<H: Hub>(self, path: &str, connection: ConnectionOptions) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.also_at::<H>(&path, connection.clone()))
+    }
+
     /// Serves plain WebSockets at `path`.
     #[must_use]
     pub fn websocket<W: WebSocket>(
@@ -70,6 +82,20 @@ impl Server {
         self.endpoint(move |shard, number| shard.websocket(&path, handler(number), &options))
     }
 
+    /// Serves connections without a hub at `path`: bytes over any transport of SignalR.
+    #[must_use]
+    pub fn connection<C: ConnectionHandler>(
+        self,
+        path: &str,
+        handler: impl Fn(usize) -> C + Send + Sync + 'static,
+        options: ConnectionOptions,
+    ) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, number| {
+            shard.connection(&path, handler(number), options.clone())
+        })
+    }
+
     /// Answers ordinary requests at `path` and below it. The handler must not block.
     #[must_use]
     pub fn http(
@@ -79,6 +105,21 @@ impl Server {
     ) -> Self {
         let path = path.to_owned();
         self.endpoint(move |shard, _| shard.http(&path, handler.clone()))
+    }
+
+    /// Answers ordinary requests at `path` and below it with code that may wait; see
+    /// [`Shard::http_async`].
+    #[must_use]
+    pub fn http_async<F>(
+        self,
+        path: &str,
+        handler: impl Fn(Exchange) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<'static>> + 'static,
+    {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.http_async(&path, handler.clone()))
     }
 
     /// Serves the files below the directory `root` at `path` and below it.

@@ -7,7 +7,7 @@ use super::alarms::STALLED;
 use super::attach::Answer;
 use super::routes::Route;
 use crate::base::{Moment, SocketKey};
-use crate::hub::{Closed, contained};
+use crate::hub::Closed;
 use crate::io::Op;
 use crate::protocol::http::{Limits, Method, Refused, ReplyTo, Request, Response, write_continue};
 use crate::transport::{HttpStage, NEVER, OutboxLimits, Pending, SocketStage};
@@ -151,14 +151,7 @@ impl Engine {
             Some(Route::WebSocket(mount, subprotocols)) => {
                 self.websocket_request(&mount, &subprotocols, key, http, request)
             }
-            Some(Route::Http(index)) => {
-                let handler = self.routes.handler(index);
-                Answer::Response(contained(|| handler(request)).unwrap_or_else(|panic| {
-                    self.registry.count_panic();
-                    tracing::error!(panic, "an HTTP handler panicked");
-                    Response::text(500, "Internal Server Error").closing()
-                }))
-            }
+            Some(Route::Http(index)) => self.handle(index, key, http, request),
             // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
             None if request.method() == Method::Options && path == "*" => {
                 Answer::Response(Response::new(204))
@@ -170,8 +163,8 @@ impl Engine {
     /// The client sends no more requests; those that came are still answered.
     pub(super) fn on_http_finished(&mut self, key: SocketKey) {
         let Some(mut http) = self.take_http(key) else { return };
-        if matches!(http.pending, Some(Pending::Poll { .. })) {
-            // Who gives up a poll does so by ending its socket (§2.4).
+        if matches!(http.pending, Some(Pending::Poll { .. } | Pending::Exchange { .. })) {
+            // Who gives up a request that waits does so by ending its socket (§2.4).
             self.put_http(key, http);
             self.close_socket(key, false);
             return;

@@ -96,7 +96,8 @@ impl Engine {
             if connection.stage == Stage::Closing {
                 connection.poll = None;
                 connection.cut = true;
-                self.answer_poll(socket_key, &no_content());
+                let last = if connection.failed { failed() } else { no_content() };
+                self.answer_poll(socket_key, &last);
                 self.registry.hide(key);
                 self.forget_unless_carried(key);
             }
@@ -145,9 +146,12 @@ impl Engine {
     /// The socket of a request without an answer is gone. Nothing that it was to get is lost.
     pub(super) fn on_pending_lost(&mut self, socket: SocketKey, pending: &Pending) {
         let now = self.registry.now;
-        let (Pending::Poll { connection: key, .. }
-        | Pending::Answer { connection: key }
-        | Pending::Post { connection: key, .. }) = *pending;
+        let key = match *pending {
+            Pending::Poll { connection, .. }
+            | Pending::Answer { connection }
+            | Pending::Post { connection, .. } => connection,
+            Pending::Exchange { task, .. } => return self.exchanges.give_up(task),
+        };
         let Some(connection) = self.registry.get_mut(key) else { return };
         match pending {
             Pending::Poll { .. } => connection.poll = None,
@@ -159,6 +163,7 @@ impl Engine {
                 connection.posts.retain(|waiting| *waiting != socket);
                 return;
             }
+            Pending::Exchange { .. } => return,
         }
         connection.time_polls(now);
         self.registry.mark(key);
@@ -187,6 +192,11 @@ impl Engine {
 /// What a poll is told that a newer one, or the end of its connection, has made pointless.
 fn no_content() -> Response<'static> {
     uncached(Response::new(204).content_type("text/plain"))
+}
+
+/// What the last poll of a connection is told that ended with an error of the server.
+fn failed() -> Response<'static> {
+    uncached(Response::text(500, ""))
 }
 
 fn poll_of(http: &HttpStage) -> Option<ReplyTo> {

@@ -2,11 +2,18 @@
 
 use std::rc::Rc;
 
+use super::exchange::AsyncHandler;
 use crate::protocol::http::{Request, Response};
 use crate::transport::ConnectionOptions;
 
 /// Answers ordinary requests. May keep state; runs on the shard's thread, so it must not block.
 pub(crate) type HttpHandler = Box<dyn FnMut(&Request<'_>) -> Response<'static>>;
+
+/// What answers ordinary requests.
+pub(super) enum Handler {
+    Now(HttpHandler),
+    Later(AsyncHandler),
+}
 
 /// A path that makes connections: its world, and the limits of its connections.
 #[derive(Clone, Debug)]
@@ -31,7 +38,7 @@ pub(super) enum Route {
 pub(super) struct Routes {
     exact: Vec<(String, Route)>,
     prefixes: Vec<(String, usize)>,
-    handlers: Vec<HttpHandler>,
+    handlers: Vec<Handler>,
 }
 
 impl Routes {
@@ -45,7 +52,7 @@ impl Routes {
         self.exact.push((normal(path), Route::WebSocket(mount, subprotocols.into())));
     }
 
-    pub(super) fn add_http(&mut self, path: &str, handler: HttpHandler) {
+    pub(super) fn add_http(&mut self, path: &str, handler: Handler) {
         let index = self.handlers.len();
         self.handlers.push(handler);
         self.prefixes.push((path.trim_end_matches('/').to_owned(), index));
@@ -65,7 +72,7 @@ impl Routes {
         Some(Route::Http(*index))
     }
 
-    pub(super) fn handler(&mut self, index: usize) -> &mut HttpHandler {
+    pub(super) fn handler(&mut self, index: usize) -> &mut Handler {
         &mut self.handlers[index]
     }
 }
@@ -88,8 +95,8 @@ mod tests {
         let mut routes = Routes::default();
         routes.add_hub("/Chat", mount(1));
         routes.add_websocket("/ws/echo", mount(2), Vec::new());
-        routes.add_http("/", Box::new(|_| Response::new(200)));
-        routes.add_http("/echo", Box::new(|_| Response::new(200)));
+        routes.add_http("/", Handler::Now(Box::new(|_| Response::new(200))));
+        routes.add_http("/echo", Handler::Now(Box::new(|_| Response::new(200))));
         assert!(matches!(routes.find("/chat"), Some(Route::Hub(Mount { world: 1, .. }))));
         assert!(matches!(routes.find("/CHAT/"), Some(Route::Hub(_))));
         assert!(matches!(routes.find("/chat/Negotiate"), Some(Route::Negotiate(_))));

@@ -8,8 +8,9 @@ use crate::base::{Moment, Rng};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
-use crate::raw::{RawOptions, WebSocket};
-use crate::shard::{Engine, HttpOptions};
+use crate::protocol::http::Response;
+use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
+use crate::shard::{Code, Engine, Exchange, HttpOptions};
 use crate::transport::ConnectionOptions;
 
 /// Shards on a simulated network. Time stands still until [`World::pass`] or
@@ -107,6 +108,37 @@ impl World {
         self
     }
 
+    /// Serves the hub of type `H` at one more path of every shard.
+    ///
+    /// # Panics
+    ///
+    /// When no such hub is served.
+    #[must_use]
+    pub fn also_at<H: Hub>(mut self, path: &str, connection: &ConnectionOptions) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_mount::<H>(path, connection.clone());
+        }
+        self
+    }
+
+    /// Answers requests at `path` of every shard, with code that may wait.
+    #[must_use]
+    pub fn http_async<F>(
+        mut self,
+        path: &str,
+        handler: impl Fn(Exchange) -> F + Clone + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<'static>> + 'static,
+    {
+        for shard in &mut self.shards {
+            let handler = handler.clone();
+            let handler = Box::new(move |exchange| Box::pin(handler(exchange)) as Code);
+            shard.engine.add_http_async(path, handler);
+        }
+        self
+    }
+
     /// Serves plain WebSockets at `path` of every shard.
     #[must_use]
     pub fn websocket<W: WebSocket>(
@@ -117,6 +149,20 @@ impl World {
     ) -> Self {
         for shard in &mut self.shards {
             shard.engine.add_websocket(path, handler(), options);
+        }
+        self
+    }
+
+    /// Serves connections without a hub at `path` of every shard.
+    #[must_use]
+    pub fn connection<C: ConnectionHandler>(
+        mut self,
+        path: &str,
+        handler: impl Fn() -> C,
+        options: &ConnectionOptions,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_connection(path, handler(), options.clone());
         }
         self
     }

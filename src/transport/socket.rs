@@ -1,7 +1,7 @@
 //! One TCP connection: HTTP first, then what it was upgraded to.
 
 use super::{Alarm, Outbox};
-use crate::base::{ConnectionKey, Moment};
+use crate::base::{ConnectionKey, Moment, TaskKey};
 use crate::protocol::http::{ReplyTo, RequestReader};
 use crate::protocol::websocket::Decoder;
 
@@ -78,6 +78,13 @@ pub enum Pending {
         reply_to: ReplyTo,
         /// What it brings.
         body: Vec<u8>,
+    },
+    /// The code that makes the answer runs.
+    Exchange {
+        /// What it runs as.
+        task: TaskKey,
+        /// How it is answered.
+        reply_to: ReplyTo,
     },
 }
 

@@ -101,6 +101,11 @@ impl RequestHead {
         Head::new(&self.text)
     }
 
+    /// See [`Head::method`].
+    pub fn method(&self) -> Method {
+        self.head().method()
+    }
+
     /// See [`Head::path`].
     pub fn path(&self) -> Cow<'_, str> {
         self.head().path()
