@@ -11,6 +11,7 @@ mod check;
 mod drain;
 mod exchange;
 mod flush;
+mod front;
 mod http;
 mod poll;
 mod post;
@@ -25,7 +26,7 @@ use crate::hub::{
     Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, Registry, Ring, contained,
 };
 use crate::io::{Completion, Op};
-use crate::raw::{RawEndpoint, RawOptions, WebSocket};
+use crate::raw::{Bytes, ConnectionHandler, Messages, RawEndpoint, RawOptions, WebSocket};
 use crate::transport::{ConnectionOptions, Socket, SocketStage};
 
 use alarms::Token;
@@ -33,6 +34,7 @@ use drain::Drain;
 pub use exchange::Exchange;
 use exchange::Exchanges;
 pub(crate) use exchange::{AsyncHandler, Code};
+pub(crate) use front::Before;
 pub use http::HttpOptions;
 pub(crate) use routes::HttpHandler;
 use routes::{Handler, Mount, Routes};
@@ -42,6 +44,7 @@ pub(crate) struct Engine {
     registry: Registry,
     apps: Vec<Box<dyn Application>>,
     routes: Routes,
+    before: Vec<Before>,
     sockets: SideTable<SocketKey, Socket>,
     exchanges: Exchanges,
     wheel: Wheel<Token>,
@@ -66,6 +69,7 @@ impl Engine {
             registry,
             apps: Vec::new(),
             routes: Routes::default(),
+            before: Vec::new(),
             sockets: SideTable::default(),
             exchanges,
             wheel: Wheel::new(now),
@@ -119,9 +123,21 @@ impl Engine {
     ) {
         let world = self.registry.add_world();
         let interval = options.keep_alive_interval;
-        self.apps.push(Box::new(RawEndpoint::new(handler, world, interval)));
+        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, interval)));
         let mount = Mount { world, options: Rc::new(options.connection()) };
         self.routes.add_websocket(path, mount, options.subprotocols.clone());
+    }
+
+    /// Serves connections without a hub at a path and below it at `negotiate`.
+    pub(crate) fn add_connection<C: ConnectionHandler>(
+        &mut self,
+        path: &str,
+        handler: C,
+        options: ConnectionOptions,
+    ) {
+        let world = self.registry.add_world();
+        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, None)));
+        self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
     }
 
     /// Answers requests at a path and below it.
