@@ -9,7 +9,7 @@ pub(crate) struct Events(Arc<Mutex<BTreeMap<String, Vec<String>>>>);
 
 impl Events {
     /// Appends an entry under a name.
-    pub(crate) fn note(&self, name: impl ToString, entry: impl Into<String>) {
+    pub(crate) fn note(&self, name: &impl ToString, entry: impl Into<String>) {
         // Whoever panicked with the lock in hand has pushed or not: the log is whole.
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         log.entry(name.to_string()).or_default().push(entry.into());

@@ -142,15 +142,15 @@ impl<'de> Deserialize<'de> for Span {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Colour(i32);
 
-const COLOURS: [&str; 3] = ["Red", "Green", "Blue"];
+const COLOURS: [(&str, i32); 3] = [("Red", 0), ("Green", 1), ("Blue", 2)];
 
 impl Serialize for Colour {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             return serializer.serialize_i32(self.0);
         }
-        match usize::try_from(self.0).ok().and_then(|place| COLOURS.get(place)) {
-            Some(name) => serializer.serialize_str(name),
+        match COLOURS.iter().find(|(_, number)| *number == self.0) {
+            Some((name, _)) => serializer.serialize_str(name),
             None => serializer.collect_str(&self.0),
         }
     }
@@ -162,10 +162,8 @@ impl<'de> Deserialize<'de> for Colour {
             return i32::deserialize(deserializer).map(Self);
         }
         let name = String::deserialize(deserializer)?;
-        match COLOURS.iter().position(|colour| *colour == name) {
-            Some(place) => Ok(Self(place as i32)),
-            None => Err(D::Error::unknown_variant(&name, &COLOURS)),
-        }
+        let known = COLOURS.iter().find(|(known, _)| *known == name);
+        known.map(|(_, number)| Self(*number)).ok_or_else(|| D::Error::custom("no colour"))
     }
 }
 

@@ -67,17 +67,12 @@ impl Event {
         if let Some(means) = means {
             return shortened(means.to_string());
         }
-        match to_text(bytes).filter(|text| text.chars().all(|c| c >= ' ' || "\r\n\t".contains(c))) {
-            Some(text) => shortened(text),
-            None => {
-                let value = unpack(bytes).map(|value| format!(" = {value}"));
-                shortened(format!(
-                    "{}{}",
-                    hex(&bytes[..bytes.len().min(80)]),
-                    value.unwrap_or_default()
-                ))
-            }
+        let is_shown = |text: &String| text.chars().all(|c| c >= ' ' || "\r\n\t".contains(c));
+        if let Some(text) = to_text(bytes).filter(is_shown) {
+            return shortened(text);
         }
+        let value = unpack(bytes).map(|value| format!(" = {value}")).unwrap_or_default();
+        shortened(format!("{}{value}", hex(&bytes[..bytes.len().min(80)])))
     }
 }
 
@@ -91,17 +86,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Json> {
 pub(crate) fn split_records(mut bytes: &[u8]) -> Vec<&[u8]> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
-        let end = match bytes {
-            [b'{', b'}' | b'"' | b' ' | b'\n', ..] => {
-                bytes.iter().position(|byte| *byte == 0x1e).map(|at| at + 1)
-            }
-            _ => {
-                let prefix = bytes.iter().take(5).take_while(|byte| **byte & 0x80 != 0).count() + 1;
-                let groups = bytes.iter().take(prefix).enumerate();
-                let length = groups
-                    .fold(0_usize, |sum, (at, byte)| sum | usize::from(byte & 0x7f) << (7 * at));
-                (prefix <= 5).then_some(prefix + length)
-            }
+        let end = if let [b'{', b'}' | b'"' | b' ' | b'\n', ..] = bytes {
+            bytes.iter().position(|byte| *byte == 0x1e).map(|at| at + 1)
+        } else {
+            let prefix = bytes.iter().take(5).take_while(|byte| **byte & 0x80 != 0).count() + 1;
+            let groups = bytes.iter().take(prefix).enumerate();
+            let length =
+                groups.fold(0_usize, |sum, (at, byte)| sum | usize::from(byte & 0x7f) << (7 * at));
+            (prefix <= 5).then_some(prefix + length)
         };
         let Some((record, rest)) = end.and_then(|end| bytes.split_at_checked(end)) else {
             records.push(bytes);

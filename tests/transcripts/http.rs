@@ -2,7 +2,7 @@
 //! background.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -87,7 +87,7 @@ pub(crate) struct Exchange {
 }
 
 /// No server is silent for longer, however long a poll is.
-const SILENCE_MAX: Duration = Duration::from_secs(120);
+const SILENCE_MAX: Duration = Duration::from_mins(2);
 
 impl Exchange {
     pub(crate) fn start(server: SocketAddr, request: &Request) -> io::Result<Self> {
@@ -117,10 +117,6 @@ impl Exchange {
         let (mut input, told) = (BufReader::new(socket.try_clone()?), shared.clone());
         let reader = std::thread::spawn(move || read(&mut input, &told));
         Ok(Self { shared, began, socket: Some(socket), reader: Some(reader) })
-    }
-
-    pub(crate) fn body(&self) -> Vec<u8> {
-        self.shared.lock().chunks.iter().flat_map(|chunk| chunk.data.iter().copied()).collect()
     }
 
     /// Another handle to the socket, for who writes to it.
@@ -158,20 +154,18 @@ impl Drop for Exchange {
 }
 
 fn encode(server: SocketAddr, request: &Request) -> Vec<u8> {
-    let mut text = format!("{} {} HTTP/1.1\r\n", request.method, request.target);
+    let mut lines = vec![format!("{} {} HTTP/1.1", request.method, request.target)];
     let has = |name: &str| request.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
     if !has("host") {
-        text += &format!("Host: {server}\r\n");
+        lines.push(format!("Host: {server}"));
     }
-    for (name, value) in &request.headers {
-        text += &format!("{name}: {value}\r\n");
-    }
+    lines.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
     let body = request.body.as_deref().unwrap_or_default();
     let may_have_body = matches!(request.method.as_str(), "POST" | "PUT");
     if !has("transfer-encoding") && (request.body.is_some() || may_have_body) {
-        text += &format!("Content-Length: {}\r\n", body.len());
+        lines.push(format!("Content-Length: {}", body.len()));
     }
-    [text.as_bytes(), b"\r\n", body].concat()
+    [lines.join("\r\n").as_bytes(), b"\r\n\r\n", body].concat()
 }
 
 fn line(input: &mut impl BufRead) -> io::Result<String> {

@@ -104,7 +104,8 @@ impl Number {
             return None;
         }
         let shortened = all.trim_end_matches('0');
-        let exponent = exponent - fraction.len() as i64 + (all.len() - shortened.len()) as i64;
+        let zeros = i64::try_from(all.len() - shortened.len()).ok()?;
+        let exponent = exponent - i64::try_from(fraction.len()).ok()? + zeros;
         let digits = shortened.trim_start_matches('0').to_owned();
         // Nothing is neither negative nor of any size.
         let (negative, exponent) =

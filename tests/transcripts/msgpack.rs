@@ -65,10 +65,11 @@ fn map(input: &mut Bytes<'_>) -> Option<Json> {
         (0..pairs).map(|_| Some((value(input)?, value(input)?))).collect::<Option<_>>()?;
     let named: Option<BTreeMap<String, Json>> =
         pairs.iter().map(|(key, value)| Some((key.text()?.to_owned(), value.clone()))).collect();
-    Some(named.map(Json::Object).unwrap_or_else(|| {
-        let pairs = pairs.into_iter().map(|(key, value)| Json::Array(vec![key, value]));
-        object([("$map", Json::Array(pairs.collect()))])
-    }))
+    if let Some(named) = named {
+        return Some(Json::Object(named));
+    }
+    let pairs = pairs.into_iter().map(|(key, value)| Json::Array(vec![key, value]));
+    Some(object([("$map", Json::Array(pairs.collect()))]))
 }
 
 fn object<const N: usize>(members: [(&str, Json); N]) -> Json {

@@ -33,14 +33,12 @@ impl Program {
         let mut line = String::new();
         let read = BufReader::new(output).read_line(&mut line);
         let address = line.trim().strip_prefix("Now listening on: http://");
-        match address.and_then(|address| address.parse().ok()) {
-            Some(address) => Ok(Self { child, address }),
-            None => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(format!("the server did not start: {read:?} {line:?}"))
-            }
+        if let Some(address) = address.and_then(|address| address.parse().ok()) {
+            return Ok(Self { child, address });
         }
+        let _ = child.kill();
+        let _ = child.wait();
+        Err(format!("the server did not start: {read:?} {line:?}"))
     }
 
     /// Asks it to end.

@@ -14,7 +14,7 @@ use super::http::{Chunk, Exchange, Request, Shared};
 use super::json::Json;
 use super::msgpack::pack_text;
 use super::program::Program;
-use super::text::{Values, fill, to_bytes, unhex};
+use super::text::{Values, fill, hex, to_bytes, unhex};
 use super::websocket::{Frame, OPCODES, WebSocket};
 
 /// A scenario being played.
@@ -105,8 +105,9 @@ impl Session {
 
     fn http(&mut self, step: &Value) -> Result<Observed, Stuck> {
         let request = self.request(&step["request"])?;
-        let exchange = Exchange::start(self.server, &request).map_err(unreachable)?;
-        exchange.shared.wait(Duration::from_secs(60), |received| received.ended.is_some());
+        let exchange =
+            Exchange::start(self.server, &request).map_err(|error| unreachable(&error))?;
+        exchange.shared.wait(Duration::from_mins(1), |received| received.ended.is_some());
         Ok(observed(&exchange.shared, exchange.began, true))
     }
 
@@ -115,11 +116,13 @@ impl Session {
         let (kind, transport) = match text(step, "kind") {
             "ws" => {
                 let mute = step["mute"] == true;
-                let socket = WebSocket::open(self.server, request, mute).map_err(unreachable)?;
+                let socket = WebSocket::open(self.server, request, mute)
+                    .map_err(|error| unreachable(&error))?;
                 (Kind::WebSocket, Transport::WebSocket(socket))
             }
             kind @ ("sse" | "poll") => {
-                let exchange = Exchange::start(self.server, &request).map_err(unreachable)?;
+                let exchange =
+                    Exchange::start(self.server, &request).map_err(|error| unreachable(&error))?;
                 let kind = if kind == "sse" { Kind::EventStream } else { Kind::Poll };
                 (kind, Transport::Exchange(exchange))
             }
@@ -191,7 +194,9 @@ impl Session {
         let Transport::WebSocket(socket) = &self.stream(step)?.transport else {
             return Err("only a WebSocket sends".to_owned());
         };
-        frames.iter().for_each(|frame| socket.send(frame));
+        for frame in &frames {
+            socket.send(frame);
+        }
         Ok(Observed::default())
     }
 
@@ -242,22 +247,20 @@ impl Session {
             let Some(text) = of[name].as_str() else { return Ok(None) };
             return self.fill(text, str::to_owned).map(|text| Some(to_bytes(&text)));
         };
-        let to_hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         if let Some((before, mut rest)) = digits.split_once("${length}") {
             // A record around a text whose length nobody knows before.
             let mut body = before.to_owned();
             while let Some((plain, behind)) = rest.split_once("${msgpack:") {
                 let (captured, behind) = behind.split_once('}').ok_or("a brace is missing")?;
                 let captured = self.fill(&format!("${{{captured}}}"), str::to_owned)?;
-                let packed: String = to_hex(&pack_text(&captured));
-                body += &format!("{plain} {packed}");
+                body = [&body, plain, &hex(&pack_text(&captured))].join(" ");
                 rest = behind;
             }
             let body = unhex(&(body + rest)).ok_or("no hexadecimal")?;
             let length = u8::try_from(body.len()).ok().filter(|length| *length < 0x80);
             return Ok(Some([vec![length.ok_or("too long")?], body].concat()));
         }
-        let filled = self.fill(digits, |value| to_hex(value.as_bytes()))?;
+        let filled = self.fill(digits, |value| hex(value.as_bytes()))?;
         Ok(Some(unhex(&filled).ok_or_else(|| format!("no hexadecimal: {filled}"))?))
     }
 
@@ -390,7 +393,7 @@ fn observed(shared: &Shared, began: Instant, with_content: bool) -> Observed {
     }
 }
 
-fn unreachable(error: io::Error) -> Stuck {
+fn unreachable(error: &io::Error) -> Stuck {
     format!("the server cannot be reached: {error}")
 }
 

@@ -124,11 +124,11 @@ impl Writer {
         match data.len() {
             length @ 0..126 => bytes.push(mask_bit | length as u8),
             length @ 126..65_536 => {
-                bytes.push(mask_bit | 126);
+                bytes.push(mask_bit | 0x7e);
                 bytes.extend((length as u16).to_be_bytes());
             }
             length => {
-                bytes.push(mask_bit | 127);
+                bytes.push(mask_bit | 0x7f);
                 bytes.extend((length as u64).to_be_bytes());
             }
         }

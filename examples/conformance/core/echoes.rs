@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use tickhub::{Bytes, DateTime, DateTimeOffset, Methods};
 
-use super::{Ctx, Transcript};
+use super::{Ctx, Transcript, World};
 use crate::values::{Any, Colour, Decimal, Guid, Point, Span};
 
-pub(super) fn offer(m: &mut Methods<Transcript>) {
+pub(super) fn offer<W: World>(m: &mut Methods<Transcript<W>>) {
     macro_rules! echo {
         ($($name:literal: $kind:ty),* $(,)?) => {
-            m$(.on($name, |_: &mut Transcript, _: &mut Ctx, value: $kind| value))*;
+            m$(.on($name, |_: &mut Transcript<W>, _: &mut Ctx<W>, value: $kind| value))*;
         };
     }
     echo! {

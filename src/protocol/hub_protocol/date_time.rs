@@ -81,8 +81,8 @@ impl DateTime {
     /// UTC is taken for it.
     pub fn to_unix(self) -> (i64, u32) {
         let ticks = self.ticks - UNIX_EPOCH;
-        let nanoseconds = ticks.rem_euclid(TICKS_PER_SECOND) * 100;
-        (ticks.div_euclid(TICKS_PER_SECOND), nanoseconds as u32)
+        let nanoseconds = u32::try_from(ticks.rem_euclid(TICKS_PER_SECOND) * 100);
+        (ticks.div_euclid(TICKS_PER_SECOND), nanoseconds.expect("less than a second"))
     }
 
     /// Whether it says that it is in UTC.
@@ -218,7 +218,8 @@ fn parse(text: &str) -> Option<(i64, Option<i16>)> {
     let month = separated(&mut rest, b'-', 2)?;
     let day = separated(&mut rest, b'-', 2)?;
     let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-    let date = Date::from_calendar_date(i32::try_from(year).ok()?, month, day as u8).ok()?;
+    let (year, day) = (i32::try_from(year).ok()?, u8::try_from(day).ok()?);
+    let date = Date::from_calendar_date(year, month, day).ok()?;
     let days = i64::from(date.to_julian_day()) - FIRST_JULIAN_DAY;
     let date = in_range(days * TICKS_PER_DAY).ok()?;
     if rest.is_empty() {
@@ -231,7 +232,10 @@ fn parse(text: &str) -> Option<(i64, Option<i16>)> {
         let seconds = separated(&mut rest, b':', 2).filter(|seconds| *seconds < 60)?;
         ticks += seconds * TICKS_PER_SECOND + fraction(&mut rest)?;
     }
-    Some((ticks, offset(rest)?))
+    if rest.is_empty() {
+        return Some((ticks, None));
+    }
+    Some((ticks, Some(offset(rest)?)))
 }
 
 /// So many digits.
@@ -262,20 +266,18 @@ fn fraction(rest: &mut &[u8]) -> Option<i64> {
     Some(number * 10_i64.pow(7 - kept as u32))
 }
 
-/// What stands behind the time: nothing, `Z`, or hours and minutes.
-fn offset(mut rest: &[u8]) -> Option<Option<i16>> {
-    let sign = match rest {
-        [] => return Some(None),
-        b"Z" => return Some(Some(0)),
-        [b'+', ..] => 1,
-        [b'-', ..] => -1,
+/// What is written of an offset: `Z`, or hours and minutes.
+fn offset(mut rest: &[u8]) -> Option<i16> {
+    let sign = match rest.split_off_first()? {
+        b'Z' => return rest.is_empty().then_some(0),
+        b'+' => 1,
+        b'-' => -1,
         _ => return None,
     };
-    rest = &rest[1..];
     let hours = digits(&mut rest, 2)?;
     let minutes = if rest.is_empty() { 0 } else { separated(&mut rest, b':', 2)? };
     let offset = i16::try_from(hours * 60 + minutes).ok()?;
-    (rest.is_empty() && minutes < 60 && offset <= OFFSET_MINUTES_MAX).then_some(Some(sign * offset))
+    (rest.is_empty() && minutes < 60 && offset <= OFFSET_MINUTES_MAX).then_some(sign * offset)
 }
 
 /// A timestamp in MessagePack, of the shortest form that holds it.
@@ -289,16 +291,16 @@ impl Serialize for Timestamp {
             _ => None,
         };
         let mut bytes = [0; 12];
-        let bytes = match long {
-            Some(long) if long <= u64::from(u32::MAX) => {
-                bytes[..4].copy_from_slice(&(long as u32).to_be_bytes());
+        let bytes = match (long, long.map(u32::try_from)) {
+            (_, Some(Ok(short))) => {
+                bytes[..4].copy_from_slice(&short.to_be_bytes());
                 &bytes[..4]
             }
-            Some(long) => {
+            (Some(long), _) => {
                 bytes[..8].copy_from_slice(&long.to_be_bytes());
                 &bytes[..8]
             }
-            None => {
+            (None, _) => {
                 bytes[..4].copy_from_slice(&nanoseconds.to_be_bytes());
                 bytes[4..].copy_from_slice(&seconds.to_be_bytes());
                 &bytes[..]
@@ -326,20 +328,20 @@ impl<'de> Visitor<'de> for AnyTimestamp {
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Timestamp, D::Error> {
         let (kind, bytes) = <(i8, ByteBuf)>::deserialize(inner)?;
-        let moment = match (kind, bytes.as_slice()) {
-            (TIMESTAMP, &[a, b, c, d]) => {
-                DateTime::from_unix(u32::from_be_bytes([a, b, c, d]).into(), 0)
-            }
-            (TIMESTAMP, &[a, b, c, d, e, f, g, h]) => {
-                let long = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-                DateTime::from_unix((long & ((1 << 34) - 1)).cast_signed(), (long >> 34) as u32)
-            }
-            (TIMESTAMP, &[a, b, c, d, ref seconds @ ..]) if seconds.len() == 8 => {
-                let seconds = seconds.try_into().expect("it has eight bytes");
-                let nanoseconds = u32::from_be_bytes([a, b, c, d]);
-                DateTime::from_unix(i64::from_be_bytes(seconds), nanoseconds)
-            }
-            _ => Err(InvalidDateTime),
+        let bytes = bytes.as_slice();
+        let moment = if kind != TIMESTAMP {
+            Err(InvalidDateTime)
+        } else if let Ok(short) = <[u8; 4]>::try_from(bytes) {
+            DateTime::from_unix(u32::from_be_bytes(short).into(), 0)
+        } else if let Ok(long) = <[u8; 8]>::try_from(bytes) {
+            let long = u64::from_be_bytes(long);
+            DateTime::from_unix((long & ((1 << 34) - 1)).cast_signed(), (long >> 34) as u32)
+        } else if let Some((nanoseconds, seconds)) = bytes.split_first_chunk()
+            && let Ok(seconds) = <[u8; 8]>::try_from(seconds)
+        {
+            DateTime::from_unix(i64::from_be_bytes(seconds), u32::from_be_bytes(*nanoseconds))
+        } else {
+            Err(InvalidDateTime)
         };
         moment.map(|moment| Timestamp(moment.ticks)).map_err(de::Error::custom)
     }
@@ -380,7 +382,7 @@ impl<'de> Deserialize<'de> for DateTimeOffset {
             return read_text(deserializer);
         }
         let (Timestamp(local), minutes) = Deserialize::deserialize(deserializer)?;
-        if minutes < -OFFSET_MINUTES_MAX || minutes > OFFSET_MINUTES_MAX {
+        if !(-OFFSET_MINUTES_MAX..=OFFSET_MINUTES_MAX).contains(&minutes) {
             return Err(de::Error::custom(InvalidDateTime));
         }
         Ok(Self { local, minutes })

@@ -3,6 +3,7 @@
 mod any_case;
 mod escape;
 mod handshake;
+mod lenient;
 mod members;
 mod message;
 mod scan;
