@@ -81,8 +81,8 @@ struct Readme;
 
 pub use base::{ConnectionId, ToConnectionId};
 pub use hub::{
-    AsyncMethod, Audience, Call, Clients, Closed, Context, Counters, Delivery, Hub, HubError,
-    HubOptions, Method, Methods, Reply,
+    Answer, AsyncMethod, Audience, Call, Clients, Closed, Context, Counters, Delivery, Hub,
+    HubError, HubOptions, Method, Methods, Reply,
 };
 pub use io::DriverChoice;
 pub use protocol::http;

@@ -31,6 +31,8 @@ mod packed;
 mod regressions;
 #[path = "world/requests.rs"]
 mod requests;
+#[path = "world/results.rs"]
+mod results;
 #[path = "world/web.rs"]
 mod web;
 
