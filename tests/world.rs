@@ -9,12 +9,16 @@ mod audiences;
 mod calls;
 #[path = "world/client.rs"]
 mod client;
+#[path = "world/connections.rs"]
+mod connections;
 #[path = "world/endings.rs"]
 mod endings;
 #[path = "world/event_streams.rs"]
 mod event_streams;
 #[path = "world/exchanges.rs"]
 mod exchanges;
+#[path = "world/filters.rs"]
+mod filters;
 #[path = "world/hall.rs"]
 mod hall;
 #[path = "world/limits.rs"]

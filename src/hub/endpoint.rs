@@ -9,6 +9,7 @@ use super::clients::Clients;
 use super::closed::Closed;
 use super::context::Context;
 use super::dispatch::Flow;
+use super::filter::FilteredCall;
 use super::methods::{Ending, Methods};
 use super::options::HubOptions;
 use super::registry::{Registry, kind_of};
@@ -43,6 +44,8 @@ pub(super) struct Finished {
     pub(super) id: Option<String>,
     /// Nothing, if it panicked.
     pub(super) ending: Option<Ending>,
+    /// What filters are to see again.
+    pub(super) filtered: Option<Box<FilteredCall>>,
 }
 
 impl<H: Hub> HubEndpoint<H> {
@@ -252,8 +255,8 @@ impl<H: Hub> HubEndpoint<H> {
     fn on_connected(&mut self, registry: &mut Registry, key: ConnectionKey) -> Flow {
         let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
         let mut context = Context::new(registry, self.world, key, state);
-        let hub = &mut self.hub;
-        let welcome = contained(|| hub.on_connected(&mut context));
+        let (hub, methods) = (&mut self.hub, &self.methods);
+        let welcome = contained(|| methods.connect(hub, &mut context));
         let welcome = welcome.unwrap_or_else(|panic| {
             registry.count_panic();
             tracing::error!(panic, "on_connected panicked");
@@ -407,8 +410,8 @@ impl<H: Hub> Application for HubEndpoint<H> {
             return;
         }
         let mut context = Context::new(registry, self.world, key, &mut state);
-        let hub = &mut self.hub;
-        if let Err(panic) = contained(|| hub.on_disconnected(&mut context, reason)) {
+        let (hub, methods) = (&mut self.hub, &self.methods);
+        if let Err(panic) = contained(|| methods.disconnect(hub, &mut context, reason)) {
             registry.count_panic();
             tracing::error!(panic, "on_disconnected panicked");
         }

@@ -9,7 +9,7 @@ use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
 use crate::protocol::http::Response;
-use crate::raw::{RawOptions, WebSocket};
+use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Code, Engine, Exchange, HttpOptions};
 use crate::transport::ConnectionOptions;
 
@@ -149,6 +149,20 @@ impl World {
     ) -> Self {
         for shard in &mut self.shards {
             shard.engine.add_websocket(path, handler(), options);
+        }
+        self
+    }
+
+    /// Serves connections without a hub at `path` of every shard.
+    #[must_use]
+    pub fn connection<C: ConnectionHandler>(
+        mut self,
+        path: &str,
+        handler: impl Fn() -> C,
+        options: &ConnectionOptions,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_connection(path, handler(), options.clone());
         }
         self
     }

@@ -500,6 +500,9 @@ fn packed_question(wire: &mut Wire, world: &mut World) -> String {
     call.invocation_id.expect("a question has an id").into_owned()
 }
 
+/// Writes a completion.
+type Write = fn(&mut Vec<u8>, &str);
+
 #[test]
 fn messagepack_questions_and_answers() {
     let mut world = world();
@@ -507,9 +510,8 @@ fn messagepack_questions_and_answers() {
     let handshake = b"{\"protocol\":\"messagepack\",\"version\":1}\x1e";
     wire.frame(&mut world, OpCode::Text, true, handshake);
     wire.frames(&mut world);
-    type Answer = fn(&mut Vec<u8>, &str);
     let failed = |detail: &str| format!("{FAILED} 'Ask' on the server. HubException: {detail}");
-    let cases: [(Answer, Result<&str, String>); 5] = [
+    let cases: [(Write, Result<&str, String>); 5] = [
         (|out, id| PACKED.write_result(out, id, "r").expect("written"), Ok("got r")),
         (|out, id| PACKED.write_result(out, id, &()).expect("written"), Ok("got null")),
         (|out, id| PACKED.write_error(out, id, "no"), Err(failed("no"))),
