@@ -40,7 +40,7 @@ pub struct ConnectionOptions {
     pub groups_max: usize,
     /// Bytes in the name of a group (default 1 024, T-GROUP).
     pub group_name_bytes_max: usize,
-    /// Questions to the client that may be open at a time (default 1 024, T-ASK).
+    /// Questions to the client that may be open at a time (default 1 024).
     pub questions_max: usize,
     /// Says who the user of a connection is, by the request that opened its transport.
     pub user_id: Option<fn(&RequestHead) -> Option<String>>,
