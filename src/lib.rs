@@ -56,7 +56,8 @@
 //! }
 //! ```
 //!
-//! [`WebSocket`] serves plain WebSockets beside hubs. [`Shard`] is the same server without a
+//! [`WebSocket`] serves plain WebSockets beside hubs, and [`ConnectionHandler`] plain bytes over any
+//! transport of SignalR. [`Shard`] is the same server without a
 //! thread, for a loop of your own. How it is built: [`architecture`].
 
 pub mod base;
@@ -88,7 +89,7 @@ pub use io::DriverChoice;
 pub use protocol::http;
 pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
 pub use protocol::negotiate::{Redirect, Transports};
-pub use raw::{Message, Peer, RawOptions, WebSocket};
+pub use raw::{ConnectionHandler, Message, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
 pub use shard::{Exchange, HttpOptions};
 pub use transport::{ConnectionOptions, OutboxLimits, Transport};

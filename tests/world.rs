@@ -9,6 +9,8 @@ mod audiences;
 mod calls;
 #[path = "world/client.rs"]
 mod client;
+#[path = "world/connections.rs"]
+mod connections;
 #[path = "world/endings.rs"]
 mod endings;
 #[path = "world/event_streams.rs"]

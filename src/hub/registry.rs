@@ -310,6 +310,7 @@ impl Registry {
             }
         }
         connection.cut = code.is_none();
+        connection.failed = matches!(closed, Closed::Failed(_));
         connection.stage = Stage::Closing;
         let time = if connection.polls() {
             connection.options.disconnect_timeout

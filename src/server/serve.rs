@@ -15,7 +15,7 @@ use super::shard::Shard;
 use crate::hub::{Hub, HubOptions};
 use crate::protocol::http::{Request, Response};
 use crate::protocol::negotiate::Redirect;
-use crate::raw::{RawOptions, WebSocket};
+use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::Exchange;
 use crate::transport::ConnectionOptions;
 
@@ -81,6 +81,20 @@ impl Server {
     ) -> Self {
         let path = path.to_owned();
         self.endpoint(move |shard, number| shard.websocket(&path, handler(number), &options))
+    }
+
+    /// Serves connections without a hub at `path`: bytes over any transport of SignalR.
+    #[must_use]
+    pub fn connection<C: ConnectionHandler>(
+        self,
+        path: &str,
+        handler: impl Fn(usize) -> C + Send + Sync + 'static,
+        options: ConnectionOptions,
+    ) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, number| {
+            shard.connection(&path, handler(number), options.clone())
+        })
     }
 
     /// Answers ordinary requests at `path` and below it. The handler must not block.

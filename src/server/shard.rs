@@ -15,7 +15,7 @@ use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::{self, Driver, Listener};
 use crate::protocol::http::{Request, Response};
 use crate::protocol::negotiate::Redirect;
-use crate::raw::{RawOptions, WebSocket};
+use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Code, Engine, Exchange};
 use crate::transport::ConnectionOptions;
 
@@ -146,6 +146,18 @@ impl Shard {
     #[must_use]
     pub fn websocket<W: WebSocket>(mut self, path: &str, handler: W, options: &RawOptions) -> Self {
         self.engine.add_websocket(path, handler, options);
+        self
+    }
+
+    /// Serves connections without a hub at `path`: bytes over any transport of SignalR.
+    #[must_use]
+    pub fn connection<C: ConnectionHandler>(
+        mut self,
+        path: &str,
+        handler: C,
+        options: ConnectionOptions,
+    ) -> Self {
+        self.engine.add_connection(path, handler, options);
         self
     }
 

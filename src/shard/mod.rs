@@ -25,7 +25,7 @@ use crate::hub::{
     Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, Registry, Ring, contained,
 };
 use crate::io::{Completion, Op};
-use crate::raw::{RawEndpoint, RawOptions, WebSocket};
+use crate::raw::{Bytes, ConnectionHandler, Messages, RawEndpoint, RawOptions, WebSocket};
 use crate::transport::{ConnectionOptions, Socket, SocketStage};
 
 use alarms::Token;
@@ -119,9 +119,21 @@ impl Engine {
     ) {
         let world = self.registry.add_world();
         let interval = options.keep_alive_interval;
-        self.apps.push(Box::new(RawEndpoint::new(handler, world, interval)));
+        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, interval)));
         let mount = Mount { world, options: Rc::new(options.connection()) };
         self.routes.add_websocket(path, mount, options.subprotocols.clone());
+    }
+
+    /// Serves connections without a hub at a path and below it at `negotiate`.
+    pub(crate) fn add_connection<C: ConnectionHandler>(
+        &mut self,
+        path: &str,
+        handler: C,
+        options: ConnectionOptions,
+    ) {
+        let world = self.registry.add_world();
+        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, None)));
+        self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
     }
 
     /// Answers requests at a path and below it.

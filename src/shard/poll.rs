@@ -96,7 +96,8 @@ impl Engine {
             if connection.stage == Stage::Closing {
                 connection.poll = None;
                 connection.cut = true;
-                self.answer_poll(socket_key, &no_content());
+                let last = if connection.failed { failed() } else { no_content() };
+                self.answer_poll(socket_key, &last);
                 self.registry.hide(key);
                 self.forget_unless_carried(key);
             }
@@ -191,6 +192,11 @@ impl Engine {
 /// What a poll is told that a newer one, or the end of its connection, has made pointless.
 fn no_content() -> Response<'static> {
     uncached(Response::new(204).content_type("text/plain"))
+}
+
+/// What the last poll of a connection is told that ended with an error of the server.
+fn failed() -> Response<'static> {
+    uncached(Response::text(500, ""))
 }
 
 fn poll_of(http: &HttpStage) -> Option<ReplyTo> {

@@ -10,7 +10,7 @@ use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
 use crate::protocol::http::{Request, Response};
 use crate::protocol::negotiate::Redirect;
-use crate::raw::{RawOptions, WebSocket};
+use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Code, Engine, Exchange, HttpOptions};
 use crate::transport::ConnectionOptions;
 
@@ -163,6 +163,20 @@ impl World {
     ) -> Self {
         for shard in &mut self.shards {
             shard.engine.add_redirect(path, Box::new(redirect.clone()));
+        }
+        self
+    }
+
+    /// Serves connections without a hub at `path` of every shard.
+    #[must_use]
+    pub fn connection<C: ConnectionHandler>(
+        mut self,
+        path: &str,
+        handler: impl Fn() -> C,
+        options: &ConnectionOptions,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_connection(path, handler(), options.clone());
         }
         self
     }
