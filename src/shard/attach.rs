@@ -207,7 +207,9 @@ impl Engine {
         connection.socket = Some(socket_key);
         // Answers to earlier requests of this socket leave first; the 101 follows them.
         connection.outbox = std::mem::take(&mut http.outbox);
-        self.registry.control(key, |out| websocket::write_response(out, accept, subprotocol));
+        let headers = &http.headers;
+        self.registry
+            .control(key, |out| websocket::write_response(out, accept, subprotocol, headers));
         if let Some(socket) = self.sockets.get_mut(socket_key) {
             socket.stage = SocketStage::WebSocket(WebSocketStage {
                 decoder: Decoder::new(Role::Server),
