@@ -35,6 +35,8 @@ mod packed;
 mod regressions;
 #[path = "world/requests.rs"]
 mod requests;
+#[path = "world/threats.rs"]
+mod threats;
 #[path = "world/web.rs"]
 mod web;
 
