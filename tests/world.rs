@@ -19,6 +19,8 @@ mod event_streams;
 mod exchanges;
 #[path = "world/filters.rs"]
 mod filters;
+#[path = "world/front.rs"]
+mod front;
 #[path = "world/hall.rs"]
 mod hall;
 #[path = "world/limits.rs"]
@@ -31,12 +33,20 @@ mod mounts;
 mod openings;
 #[path = "world/packed.rs"]
 mod packed;
+#[path = "world/packed_polls.rs"]
+mod packed_polls;
+#[path = "world/rates.rs"]
+mod rates;
+#[path = "world/redirects.rs"]
+mod redirects;
 #[path = "world/regressions.rs"]
 mod regressions;
 #[path = "world/requests.rs"]
 mod requests;
 #[path = "world/threats.rs"]
 mod threats;
+#[path = "world/results.rs"]
+mod results;
 #[path = "world/web.rs"]
 mod web;
 

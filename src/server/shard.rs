@@ -13,7 +13,8 @@ use super::mailbox::{Mailbox, Post};
 use crate::base::{Moment, Rng};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::{self, Driver, Listener};
-use crate::protocol::http::{Request, Response};
+use crate::protocol::http::{Headers, Request, Response};
+use crate::protocol::negotiate::Redirect;
 use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Code, Engine, Exchange};
 use crate::transport::ConnectionOptions;
@@ -172,6 +173,18 @@ impl Shard {
         self
     }
 
+    /// Has `before` see every request in front of all routes: hubs, handlers and files. It may
+    /// add headers to whatever the answer will be, and may answer itself. Several are asked in
+    /// the order in which they were added, until one has answered.
+    #[must_use]
+    pub fn before(
+        mut self,
+        before: impl FnMut(&Request<'_>, &mut Headers) -> Option<Response<'static>> + 'static,
+    ) -> Self {
+        self.engine.add_before(Box::new(before));
+        self
+    }
+
     /// Answers ordinary requests at `path` and below it with code that may wait: for a hub, for
     /// time, for a client. Requests behind it on the same socket wait too; a client that goes
     /// away drops what was begun for it. See [`Exchange`].
@@ -186,6 +199,18 @@ impl Shard {
     {
         let handler = Box::new(move |exchange| Box::pin(handler(exchange)) as Code);
         self.engine.add_http_async(path, handler);
+        self
+    }
+
+    /// Sends clients that negotiate at `path` elsewhere, where `redirect` says so; the others stay
+    /// with the hub of that path, if there is one.
+    #[must_use]
+    pub fn redirect(
+        mut self,
+        path: &str,
+        redirect: impl FnMut(&Request<'_>) -> Option<Redirect> + 'static,
+    ) -> Self {
+        self.engine.add_redirect(path, Box::new(redirect));
         self
     }
 

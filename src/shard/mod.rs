@@ -11,6 +11,7 @@ mod check;
 mod drain;
 mod exchange;
 mod flush;
+mod front;
 mod http;
 mod poll;
 mod post;
@@ -33,15 +34,17 @@ use drain::Drain;
 pub use exchange::Exchange;
 use exchange::Exchanges;
 pub(crate) use exchange::{AsyncHandler, Code};
+pub(crate) use front::Before;
 pub use http::HttpOptions;
-pub(crate) use routes::HttpHandler;
 use routes::{Handler, Mount, Routes};
+pub(crate) use routes::{HttpHandler, Redirector};
 
 /// Everything that one shard holds.
 pub(crate) struct Engine {
     registry: Registry,
     apps: Vec<Box<dyn Application>>,
     routes: Routes,
+    before: Vec<Before>,
     sockets: SideTable<SocketKey, Socket>,
     exchanges: Exchanges,
     wheel: Wheel<Token>,
@@ -66,6 +69,7 @@ impl Engine {
             registry,
             apps: Vec::new(),
             routes: Routes::default(),
+            before: Vec::new(),
             sockets: SideTable::default(),
             exchanges,
             wheel: Wheel::new(now),
@@ -144,6 +148,11 @@ impl Engine {
     /// Answers requests at a path and below it, with code that may wait.
     pub(crate) fn add_http_async(&mut self, path: &str, handler: AsyncHandler) {
         self.routes.add_http(path, Handler::Later(handler));
+    }
+
+    /// Asks `redirector` about everybody who negotiates at a path.
+    pub(crate) fn add_redirect(&mut self, path: &str, redirector: Redirector) {
+        self.routes.add_redirect(path, redirector);
     }
 
     /// Time goes on. Called before completions are handed in.
