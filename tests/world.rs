@@ -43,10 +43,10 @@ mod redirects;
 mod regressions;
 #[path = "world/requests.rs"]
 mod requests;
-#[path = "world/threats.rs"]
-mod threats;
 #[path = "world/results.rs"]
 mod results;
+#[path = "world/threats.rs"]
+mod threats;
 #[path = "world/web.rs"]
 mod web;
 
