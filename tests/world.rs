@@ -31,6 +31,8 @@ mod mounts;
 mod openings;
 #[path = "world/packed.rs"]
 mod packed;
+#[path = "world/raw.rs"]
+mod raw;
 #[path = "world/regressions.rs"]
 mod regressions;
 #[path = "world/requests.rs"]
