@@ -19,6 +19,8 @@ mod event_streams;
 mod exchanges;
 #[path = "world/filters.rs"]
 mod filters;
+#[path = "world/front.rs"]
+mod front;
 #[path = "world/hall.rs"]
 mod hall;
 #[path = "world/limits.rs"]

@@ -13,7 +13,7 @@ use super::files::Files;
 use super::mailbox::{Mail, Post};
 use super::shard::Shard;
 use crate::hub::{Hub, HubOptions};
-use crate::protocol::http::{Request, Response};
+use crate::protocol::http::{Headers, Request, Response};
 use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::Exchange;
 use crate::transport::ConnectionOptions;
@@ -105,6 +105,35 @@ impl Server {
     ) -> Self {
         let path = path.to_owned();
         self.endpoint(move |shard, _| shard.http(&path, handler.clone()))
+    }
+
+    /// Has `before` see every request in front of all routes: hubs, handlers and files. It may
+    /// add headers to whatever the answer will be, and may answer itself. Several are asked in
+    /// the order in which they were added, until one has answered.
+    ///
+    /// ```no_run
+    /// use tickhub::http::Response;
+    /// use tickhub::{Config, Server};
+    ///
+    /// Server::new(Config::default())
+    ///     .before(|request, headers| {
+    ///         headers.add("X-Content-Type-Options", "nosniff");
+    ///         (request.path() == "/old").then(|| Response::new(308).header("Location", "/new"))
+    ///     })
+    ///     .files("/", "web")
+    ///     .run()?;
+    /// # Ok::<(), tickhub::Error>(())
+    /// ```
+    #[must_use]
+    pub fn before(
+        self,
+        before: impl Fn(&Request<'_>, &mut Headers) -> Option<Response<'static>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.endpoint(move |shard, _| shard.before(before.clone()))
     }
 
     /// Answers ordinary requests at `path` and below it with code that may wait; see

@@ -13,7 +13,7 @@ use super::mailbox::{Mailbox, Post};
 use crate::base::{Moment, Rng};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::{self, Driver, Listener};
-use crate::protocol::http::{Request, Response};
+use crate::protocol::http::{Headers, Request, Response};
 use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Code, Engine, Exchange};
 use crate::transport::ConnectionOptions;
@@ -169,6 +169,18 @@ impl Shard {
         handler: impl FnMut(&Request<'_>) -> Response<'static> + 'static,
     ) -> Self {
         self.engine.add_http(path, Box::new(handler));
+        self
+    }
+
+    /// Has `before` see every request in front of all routes: hubs, handlers and files. It may
+    /// add headers to whatever the answer will be, and may answer itself. Several are asked in
+    /// the order in which they were added, until one has answered.
+    #[must_use]
+    pub fn before(
+        mut self,
+        before: impl FnMut(&Request<'_>, &mut Headers) -> Option<Response<'static>> + 'static,
+    ) -> Self {
+        self.engine.add_before(Box::new(before));
         self
     }
 

@@ -193,7 +193,8 @@ impl Engine {
         let options = connection.options.clone();
         let mut names = options.sub_protocols.iter().map(String::as_str);
         let chosen = names.find(|name| offered.contains(name));
-        self.registry.control(key, |out| websocket::write_response(out, accept, chosen));
+        let headers = &http.headers;
+        self.registry.control(key, |out| websocket::write_response(out, accept, chosen, headers));
         if let Some(socket) = self.sockets.get_mut(socket_key) {
             socket.stage = SocketStage::WebSocket(WebSocketStage {
                 decoder: Decoder::new(Role::Server),

@@ -11,6 +11,7 @@ mod check;
 mod drain;
 mod exchange;
 mod flush;
+mod front;
 mod http;
 mod poll;
 mod post;
@@ -35,6 +36,7 @@ use drain::Drain;
 pub use exchange::Exchange;
 use exchange::Exchanges;
 pub(crate) use exchange::{AsyncHandler, Code};
+pub(crate) use front::Before;
 pub use http::HttpOptions;
 pub(crate) use routes::HttpHandler;
 use routes::{Handler, Mount, Routes};
@@ -44,6 +46,7 @@ pub(crate) struct Engine {
     registry: Registry,
     apps: Vec<Box<dyn Application>>,
     routes: Routes,
+    before: Vec<Before>,
     sockets: SideTable<SocketKey, Socket>,
     exchanges: Exchanges,
     wheel: Wheel<Token>,
@@ -68,6 +71,7 @@ impl Engine {
             registry,
             apps: Vec::new(),
             routes: Routes::default(),
+            before: Vec::new(),
             sockets: SideTable::default(),
             exchanges,
             wheel: Wheel::new(now),

@@ -42,7 +42,7 @@ impl Engine {
         self.registry.mark(key);
         if let Some(older) = older {
             // The newest poll wins (COR-053).
-            self.answer_poll(older, &no_content());
+            self.answer_poll(older, no_content());
         }
         Answer::Later
     }
@@ -76,7 +76,7 @@ impl Engine {
         let Some(connection) = self.registry.get_mut(key) else { return };
         if let Some(socket) = connection.poll.take() {
             connection.time_polls(now);
-            self.answer_poll(socket, &uncached(Response::text(200, "")));
+            self.answer_poll(socket, uncached(Response::text(200, "")));
         } else {
             let world = connection.world as usize;
             self.apps[world].input_ended(&mut self.registry, key, InputEnd::Lost);
@@ -97,7 +97,7 @@ impl Engine {
                 connection.poll = None;
                 connection.cut = true;
                 let last = if connection.failed { failed() } else { no_content() };
-                self.answer_poll(socket_key, &last);
+                self.answer_poll(socket_key, last);
                 self.registry.hide(key);
                 self.forget_unless_carried(key);
             }
@@ -116,7 +116,9 @@ impl Engine {
         http.pending = Some(Pending::Answer { connection: key });
         let response = uncached(
             Response::new(200).content_type("application/octet-stream").body_elsewhere(length),
-        );
+        )
+        .with(&http.headers);
+        http.headers.clear();
         let reply_to = self.while_draining(reply_to);
         http.closing |= response.closes(reply_to);
         let mut head = Vec::with_capacity(256);
@@ -171,7 +173,7 @@ impl Engine {
     }
 
     /// Answers the poll that waits on a socket, with a response that has all of its body.
-    pub(super) fn answer_poll(&mut self, socket: SocketKey, response: &Response<'static>) {
+    pub(super) fn answer_poll(&mut self, socket: SocketKey, response: Response<'static>) {
         let Some(http) = self.take_http(socket) else { return };
         match poll_of(&http) {
             Some(reply_to) => self.answer_pending(socket, http, response, reply_to),

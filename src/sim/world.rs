@@ -8,7 +8,7 @@ use crate::base::{Moment, Rng};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
-use crate::protocol::http::Response;
+use crate::protocol::http::{Headers, Request, Response};
 use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Code, Engine, Exchange, HttpOptions};
 use crate::transport::ConnectionOptions;
@@ -149,6 +149,31 @@ impl World {
     ) -> Self {
         for shard in &mut self.shards {
             shard.engine.add_websocket(path, handler(), options);
+        }
+        self
+    }
+
+    /// Has `before` see every request in front of all routes, of every shard.
+    #[must_use]
+    pub fn before(
+        mut self,
+        before: impl Fn(&Request<'_>, &mut Headers) -> Option<Response<'static>> + Clone + 'static,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_before(Box::new(before.clone()));
+        }
+        self
+    }
+
+    /// Answers ordinary requests at `path` and below it, in every shard.
+    #[must_use]
+    pub fn http(
+        mut self,
+        path: &str,
+        handler: impl Fn(&Request<'_>) -> Response<'static> + Clone + 'static,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_http(path, Box::new(handler.clone()));
         }
         self
     }
