@@ -83,12 +83,12 @@ struct Readme;
 pub use base::{ConnectionId, ToConnectionId};
 pub use hub::{
     AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery, Filter,
-    FilteredCall, Hub, HubError, HubOptions, Method, Methods, Reply,
+    FilteredCall, Hub, HubError, HubOptions, Method, Methods, Rate, RateLimit, Reply,
 };
 pub use io::DriverChoice;
 pub use protocol::http;
 pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
-pub use protocol::negotiate::Transports;
+pub use protocol::negotiate::{Redirect, Transports};
 pub use raw::{ConnectionHandler, Message, Otherwise, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
 pub use shard::{Exchange, HttpOptions};

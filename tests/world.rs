@@ -33,8 +33,14 @@ mod mounts;
 mod openings;
 #[path = "world/packed.rs"]
 mod packed;
+#[path = "world/packed_polls.rs"]
+mod packed_polls;
+#[path = "world/rates.rs"]
+mod rates;
 #[path = "world/raw.rs"]
 mod raw;
+#[path = "world/redirects.rs"]
+mod redirects;
 #[path = "world/regressions.rs"]
 mod regressions;
 #[path = "world/requests.rs"]

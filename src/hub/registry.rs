@@ -55,6 +55,8 @@ pub struct Counters {
     pub too_slow: u64,
     /// Connections that ended because the peer broke a protocol.
     pub violations: u64,
+    /// Calls that were refused because of a rate limit.
+    pub rate_limited: u64,
     /// Panics in the code of hubs.
     pub panics: u64,
 }
@@ -257,6 +259,11 @@ impl Registry {
     /// Counts a panic of hub code.
     pub(crate) fn count_panic(&mut self) {
         self.counters.panics += 1;
+    }
+
+    /// Counts a call that was one too many.
+    pub(crate) fn count_rate_limited(&mut self) {
+        self.counters.rate_limited += 1;
     }
 
     /// Queues last words and lets the connection end at the end of the turn. Everything that is

@@ -31,6 +31,9 @@ impl Engine {
         if request.method() != Method::Post {
             return Response::text(405, "");
         }
+        if let Some(elsewhere) = self.redirect(request) {
+            return elsewhere;
+        }
         let versions: SmallVec<[String; 1]> = url::query_pairs(request.head().raw_query())
             .filter(|(name, _)| name.eq_ignore_ascii_case("negotiateVersion"))
             .map(|(_, value)| value.into_owned())
@@ -55,6 +58,28 @@ impl Engine {
             }
         }
         Response::new(200).content_type("application/json").body(body)
+    }
+
+    /// `POST {path}/negotiate` where no hub is, but perhaps a way to one.
+    pub(super) fn redirect_only(&mut self, request: &Request<'_>) -> Response<'static> {
+        if request.method() != Method::Post {
+            return Response::text(405, "");
+        }
+        self.redirect(request).unwrap_or_else(|| Response::text(404, "Not Found"))
+    }
+
+    /// Where a client that negotiates is sent, if it is (§1.2).
+    fn redirect(&mut self, request: &Request<'_>) -> Option<Response<'static>> {
+        let path = request.path();
+        let redirector = self.routes.redirector(&path)?;
+        let redirect = contained(|| redirector(request)).unwrap_or_else(|panic| {
+            self.registry.count_panic();
+            tracing::error!(panic, "a redirect panicked; its client stays here");
+            None
+        })?;
+        let mut body = Vec::new();
+        redirect.write(&mut body);
+        Some(Response::new(200).content_type("application/json").body(body))
     }
 
     /// Any request on the path of a hub itself (§1.3, §1.4, appendix A.1).

@@ -152,6 +152,7 @@ impl Engine {
         let path = request.path().into_owned();
         match self.routes.find(&path) {
             Some(Route::Negotiate(mount)) => Answer::Response(self.negotiate(&mount, request)),
+            Some(Route::Redirect) => Answer::Response(self.redirect_only(request)),
             Some(Route::Hub(mount)) => self.hub_request(&mount, key, http, request),
             Some(Route::WebSocket(mount, otherwise)) => {
                 self.websocket_request(&mount, otherwise, key, http, request)

@@ -38,8 +38,8 @@ use exchange::Exchanges;
 pub(crate) use exchange::{AsyncHandler, Code};
 pub(crate) use front::Before;
 pub use http::HttpOptions;
-pub(crate) use routes::HttpHandler;
 use routes::{Handler, Mount, Routes};
+pub(crate) use routes::{HttpHandler, Redirector};
 
 /// Everything that one shard holds.
 pub(crate) struct Engine {
@@ -151,6 +151,11 @@ impl Engine {
     /// Answers requests at a path and below it, with code that may wait.
     pub(crate) fn add_http_async(&mut self, path: &str, handler: AsyncHandler) {
         self.routes.add_http(path, Handler::Later(handler));
+    }
+
+    /// Asks `redirector` about everybody who negotiates at a path.
+    pub(crate) fn add_redirect(&mut self, path: &str, redirector: Redirector) {
+        self.routes.add_redirect(path, redirector);
     }
 
     /// Time goes on. Called before completions are handed in.

@@ -4,11 +4,15 @@ use std::rc::Rc;
 
 use super::exchange::AsyncHandler;
 use crate::protocol::http::{Request, Response};
+use crate::protocol::negotiate::Redirect;
 use crate::raw::Otherwise;
 use crate::transport::ConnectionOptions;
 
 /// Answers ordinary requests. May keep state; runs on the shard's thread, so it must not block.
 pub(crate) type HttpHandler = Box<dyn FnMut(&Request<'_>) -> Response<'static>>;
+
+/// Says where a client that negotiates is sent, if it is.
+pub(crate) type Redirector = Box<dyn FnMut(&Request<'_>) -> Option<Redirect>>;
 
 /// What answers ordinary requests.
 pub(super) enum Handler {
@@ -27,6 +31,8 @@ pub(super) struct Mount {
 #[derive(Clone, Debug)]
 pub(super) enum Route {
     Negotiate(Mount),
+    /// The same where no hub is.
+    Redirect,
     Hub(Mount),
     WebSocket(Mount, Option<Otherwise>),
     Http(usize),
@@ -40,6 +46,8 @@ pub(super) struct Routes {
     exact: Vec<(String, Route)>,
     prefixes: Vec<(String, usize)>,
     handlers: Vec<Handler>,
+    /// Asked before the hub of their path, if there is one.
+    redirectors: Vec<(String, Redirector)>,
 }
 
 impl Routes {
@@ -60,11 +68,25 @@ impl Routes {
         self.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
     }
 
+    pub(super) fn add_redirect(&mut self, path: &str, redirector: Redirector) {
+        self.redirectors.push((format!("{}/negotiate", normal(path)), redirector));
+    }
+
+    /// Who says where those who negotiate at `path` are sent.
+    pub(super) fn redirector(&mut self, path: &str) -> Option<&mut Redirector> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let found = self.redirectors.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(path));
+        found.map(|(_, redirector)| redirector)
+    }
+
     pub(super) fn find(&self, path: &str) -> Option<Route> {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
         let exact = self.exact.iter().find(|(known, _)| known.eq_ignore_ascii_case(trimmed));
         if let Some((_, route)) = exact {
             return Some(route.clone());
+        }
+        if self.redirectors.iter().any(|(known, _)| known.eq_ignore_ascii_case(trimmed)) {
+            return Some(Route::Redirect);
         }
         let below = |prefix: &str| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -101,6 +123,13 @@ mod tests {
         assert!(matches!(routes.find("/chat"), Some(Route::Hub(Mount { world: 1, .. }))));
         assert!(matches!(routes.find("/CHAT/"), Some(Route::Hub(_))));
         assert!(matches!(routes.find("/chat/Negotiate"), Some(Route::Negotiate(_))));
+        routes.add_redirect("/Chat", Box::new(|_| None));
+        routes.add_redirect("/away/", Box::new(|_| None));
+        assert!(matches!(routes.find("/chat/negotiate"), Some(Route::Negotiate(_))));
+        assert!(matches!(routes.find("/Away/negotiate/"), Some(Route::Redirect)));
+        assert!(matches!(routes.find("/away"), Some(Route::Http(0))));
+        assert!(routes.redirector("/CHAT/negotiate").is_some());
+        assert!(routes.redirector("/chat").is_none());
         assert!(matches!(routes.find("/ws/echo"), Some(Route::WebSocket(..))));
         assert!(matches!(routes.find("/echo"), Some(Route::Http(1))));
         assert!(matches!(routes.find("/echo/below"), Some(Route::Http(1))));
