@@ -37,6 +37,8 @@ mod packed;
 mod packed_polls;
 #[path = "world/rates.rs"]
 mod rates;
+#[path = "world/raw.rs"]
+mod raw;
 #[path = "world/redirects.rs"]
 mod redirects;
 #[path = "world/regressions.rs"]
