@@ -39,6 +39,8 @@ mod packed;
 mod packed_polls;
 #[path = "world/rates.rs"]
 mod rates;
+#[path = "world/raw.rs"]
+mod raw;
 #[path = "world/redirects.rs"]
 mod redirects;
 #[path = "world/regressions.rs"]
@@ -47,6 +49,8 @@ mod regressions;
 mod requests;
 #[path = "world/results.rs"]
 mod results;
+#[path = "world/threats.rs"]
+mod threats;
 #[path = "world/web.rs"]
 mod web;
 

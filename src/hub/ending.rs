@@ -37,6 +37,7 @@ impl Registry {
         let failed = parting == Parting::Failed;
         if let Some(connection) = self.connections.get_mut(key)
             && let Some(code) = ending.code
+            && !connection.output_closed
         {
             let code = if failed && code == NORMAL { INTERNAL_ERROR } else { code };
             connection.failed |= failed;
