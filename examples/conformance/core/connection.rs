@@ -20,10 +20,10 @@ pub(super) fn offer<W: World>(m: &mut Methods<Transcript<W>>) {
         ctx.transport().map(|transport| transport.to_string())
     })
     .on("Remember", |_: &mut Transcript<W>, ctx: &mut Ctx<W>, key: String, value: String| {
-        ctx.state().insert(key, value);
+        ctx.state().remembered.insert(key, value);
     })
     .on("Recall", |_: &mut Transcript<W>, ctx: &mut Ctx<W>, key: Text| {
-        ctx.state().get(key.as_str()).cloned()
+        ctx.state().remembered.get(key.as_str()).cloned()
     })
     .on("Abort", |_: &mut Transcript<W>, ctx: &mut Ctx<W>| {
         ctx.abort();

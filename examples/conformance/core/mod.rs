@@ -1,5 +1,6 @@
 //! The Core transcript hub and its mount points.
 
+mod asks;
 mod calls;
 mod connection;
 mod echo;
@@ -45,8 +46,7 @@ pub(crate) struct Plain;
 impl World for Plain {}
 
 impl<W: World> Hub for Transcript<W> {
-    /// What `Remember` stored.
-    type State = BTreeMap<String, String>;
+    type State = Kept;
 
     fn methods(m: &mut Methods<Self>) {
         W::filter(m);
@@ -54,11 +54,15 @@ impl<W: World> Hub for Transcript<W> {
         calls::offer(m);
         selectors::offer(m);
         connection::offer(m);
+        asks::offer(m);
+        m.connected_async(connected);
     }
 
     fn on_connected(&mut self, ctx: &mut Ctx<W>) -> Result<(), HubError> {
         self.note(ctx, "connected");
-        match query(ctx, "onconnected").as_deref() {
+        let wish = query(ctx, "onconnected");
+        ctx.state().wish.clone_from(&wish);
+        match wish.as_deref() {
             Some("throw") => return Err(failure("no entry")),
             Some("hubthrow") => return Err(HubError::new("no entry")),
             Some("abort") => ctx.abort(),
@@ -69,7 +73,7 @@ impl<W: World> Hub for Transcript<W> {
         Ok(())
     }
 
-    fn on_disconnected(&mut self, ctx: &mut Ctx<W>, reason: &Closed) {
+    fn on_disconnected(&mut self, ctx: &mut Ctx<W>, reason: &Closed) -> Result<(), HubError> {
         let entry = match reason.error() {
             Some((type_name, text)) => format!("disconnected {type_name}: {text}"),
             None => "disconnected".to_owned(),
@@ -78,9 +82,34 @@ impl<W: World> Hub for Transcript<W> {
         match query(ctx, "ondisconnected").as_deref() {
             Some("send") => ctx.all().send("message", ("gone", "bye")).ignore(),
             Some("group") => ctx.group("lobby").send("message", ("gone", "bye")).ignore(),
+            Some("throw") => return Err(failure("no exit")),
             _ => {}
         }
+        Ok(())
     }
+}
+
+/// What is kept with a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// What `Remember` stored.
+    remembered: BTreeMap<String, String>,
+    /// What the request asked for in `onconnected`.
+    wish: Option<String>,
+}
+
+/// The part of the welcome that takes time.
+async fn connected<W: World>(call: Call<Transcript<W>>) -> Result<(), HubError> {
+    let wish = call.state(|_, kept, _| kept.wish.take()).await.flatten();
+    match wish.as_deref() {
+        Some("slow") => {
+            call.sleep(Duration::from_millis(700)).await;
+            note(&call, "slow connected".to_owned()).await;
+        }
+        Some("ask") => drop(call.ask_caller::<String>("ask", ("early",)).await?),
+        _ => {}
+    }
+    Ok(())
 }
 
 impl<W: World> Transcript<W> {
@@ -153,6 +182,10 @@ fn one_world(server: Server, events: &Events, connection: &ConnectionOptions) ->
         .also_at::<Transcript>(
             "/min1",
             ConnectionOptions { minimum_protocol_version: 1, ..connection.clone() },
+        )
+        .also_at::<Transcript>(
+            "/subprotocol",
+            ConnectionOptions { sub_protocols: vec!["beta".into()], ..connection.clone() },
         )
 }
 

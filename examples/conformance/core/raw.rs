@@ -1,7 +1,6 @@
 //! WebSockets without a hub: the echo, with a few settings.
 
-use tickhub::http::{Request, Response};
-use tickhub::protocol::websocket::Verdict;
+use tickhub::http::Response;
 use tickhub::{Message, Peer, RawOptions, Server, WebSocket};
 
 use super::SECOND;
@@ -20,26 +19,17 @@ impl WebSocket for Echo {
 }
 
 pub(super) fn serve(server: Server) -> Server {
-    let plain = RawOptions { message_bytes_max: 1 << 20, ..RawOptions::default() };
+    let plain = RawOptions {
+        message_bytes_max: 1 << 20,
+        otherwise: Some(|_| Response::new(400).body(b"WebSocket expected".as_slice())),
+        ..RawOptions::default()
+    };
+    let each_second = RawOptions { keep_alive_interval: Some(SECOND), ..plain.clone() };
+    let pings = RawOptions { keep_alive_timeout: Some(SECOND), ..each_second.clone() };
+    let beta = RawOptions { sub_protocols: vec!["beta".into()], ..plain.clone() };
     server
-        .before(|request, _| expect_websocket(request))
-        .websocket("/raw/echo", plain.clone(), |_| Echo)
-        .websocket(
-            "/raw/pong",
-            RawOptions { keep_alive_interval: Some(SECOND), ..plain.clone() },
-            |_| Echo,
-        )
-        .websocket(
-            "/raw/subprotocol",
-            RawOptions { subprotocols: vec!["beta".into()], ..plain },
-            |_| Echo,
-        )
-}
-
-/// The original leaves it to the application what a request gets that is no opening of a
-/// WebSocket; ours here says the same to all of them.
-fn expect_websocket(request: &Request<'_>) -> Option<Response<'static>> {
-    let is_opening = matches!(Verdict::of(request), Verdict::Accept { .. });
-    let is_ours = request.path().to_ascii_lowercase().starts_with("/raw/");
-    (is_ours && !is_opening).then(|| Response::new(400).body(b"WebSocket expected".as_slice()))
+        .websocket("/raw/echo", plain, |_| Echo)
+        .websocket("/raw/pong", each_second, |_| Echo)
+        .websocket("/raw/ping", pings, |_| Echo)
+        .websocket("/raw/subprotocol", beta, |_| Echo)
 }
