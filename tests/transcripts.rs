@@ -56,9 +56,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("msgpack-dumps", "streams and uploads are not there yet"),
     ("msgpack-client-calls", "streams and uploads are not there yet"),
     ("filters", "streams and uploads are not there yet"),
-    ("client-results", "client results are not there yet"),
     ("client-results-others", "client results are not there yet"),
-    ("lifecycle", "client results are not there yet"),
     ("auth-endpoint", "authorization is not there yet"),
     ("auth-expiry", "authorization is not there yet"),
     ("auth-methods", "authorization is not there yet"),
@@ -73,7 +71,6 @@ const NOT_YET: &[(&str, &str)] = &[
         "compression, origins and pings of plain WebSockets are not there yet",
     ),
     ("raw-origins", "compression, origins and pings of plain WebSockets are not there yet"),
-    ("raw-keep-alive", "compression, origins and pings of plain WebSockets are not there yet"),
     ("negotiate-stateful", "stateful reconnect is not there yet"),
     ("negotiate-transports", "stateful reconnect is not there yet"),
     ("stateful-acks", "stateful reconnect is not there yet"),
@@ -88,7 +85,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("stateful-resume-empty", "stateful reconnect is not there yet"),
     ("stateful-resume", "stateful reconnect is not there yet"),
     ("stateful-ways-to-lose", "stateful reconnect is not there yet"),
-    ("websocket-headers", "subprotocols of hubs are not there yet"),
     ("msgpack-types", "integers inside of anything are written shorter than by the original"),
 ];
 
