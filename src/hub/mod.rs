@@ -4,6 +4,7 @@
 //! on one thread, one thing at a time. This layer knows connections, not sockets.
 
 mod application;
+mod authorize;
 #[cfg(feature = "sim")]
 mod check;
 mod client_macro;

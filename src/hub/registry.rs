@@ -314,6 +314,7 @@ impl Registry {
         connection.poll_ends = NEVER;
         connection.ping_at = NEVER;
         connection.silent_at = NEVER;
+        connection.expires_at = NEVER;
         connection.backlog = Vec::new();
         self.ending.push((key, closed));
         self.mark(key);
