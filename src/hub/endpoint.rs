@@ -12,8 +12,9 @@ use super::dispatch::Flow;
 use super::filter::FilteredCall;
 use super::methods::{Ending, Methods};
 use super::options::HubOptions;
+use super::rate_limit::{Buckets, Charge};
 use super::registry::{Registry, kind_of};
-use super::tasks::{Local, Tasks};
+use super::tasks::{CallState, Local, Tasks};
 use super::{Hub, HubError};
 use crate::base::{ConnectionKey, Moment, SideTable};
 use crate::protocol::hub_protocol::HubMessage;
@@ -29,6 +30,8 @@ pub(crate) struct HubEndpoint<H: Hub> {
     pub(super) options: HubOptions,
     pub(super) methods: Rc<Methods<H>>,
     pub(super) states: SideTable<ConnectionKey, H::State>,
+    /// Only of hubs with a rate limit.
+    pub(super) buckets: SideTable<ConnectionKey, Buckets>,
     pub(super) local: Rc<Local<H>>,
     pub(super) tasks: Tasks<Finished>,
     ended: Vec<Finished>,
@@ -39,6 +42,7 @@ pub(crate) struct HubEndpoint<H: Hub> {
 /// An asynchronous call that ended.
 pub(super) struct Finished {
     pub(super) connection: ConnectionKey,
+    pub(super) call: Rc<CallState>,
     pub(super) target: Rc<str>,
     pub(super) id: Option<String>,
     /// Nothing, if it panicked.
@@ -58,6 +62,7 @@ impl<H: Hub> HubEndpoint<H> {
             options,
             methods: Rc::new(methods),
             states: SideTable::default(),
+            buckets: SideTable::default(),
             local: Rc::default(),
             tasks: Tasks::new(registry.ring.clone()),
             ended: Vec::new(),
@@ -173,19 +178,29 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(connection) = registry.get(key) else { return Flow::Ended };
         match (connection.stage, connection.hub.speaks) {
             (Stage::Handshaking, _) => self.on_handshake(registry, key, record),
-            (Stage::Open, Some(protocol)) => match protocol.read(record) {
-                Ok(message) => self.on_message(registry, key, message),
-                Err(error) => {
-                    let detail = error.detail.into();
-                    registry.end(key, Closed::Protocol { type_name: error.type_name, detail });
-                    Flow::Ended
+            (Stage::Open, Some(protocol)) => {
+                let charge = self.charge(registry.now, key, record.len());
+                let flow = match (protocol.read(record), charge) {
+                    (Ok(message), Charge::Excess) => {
+                        self.on_excess(registry, key, protocol, message)
+                    }
+                    (Ok(message), _) => self.on_message(registry, key, message),
+                    (Err(error), _) => {
+                        let detail = error.detail.into();
+                        registry.end(key, Closed::Protocol { type_name: error.type_name, detail });
+                        Flow::Ended
+                    }
+                };
+                if flow == Flow::Blocked {
+                    self.refund(key, charge);
                 }
-            },
+                flow
+            }
             _ => Flow::Ended,
         }
     }
 
-    fn on_message(
+    pub(super) fn on_message(
         &mut self,
         registry: &mut Registry,
         key: ConnectionKey,
@@ -211,11 +226,12 @@ impl<H: Hub> HubEndpoint<H> {
                 registry.end(key, closed);
                 Flow::Ended
             }
-            // Answers to what was never asked, and parts of streams that never began, are
-            // ignored (§3.7, §3.11), as are acknowledgements without stateful reconnect (§5.3)
-            // and types that nobody knows yet (COR-079).
+            HubMessage::Completion { invocation_id, outcome } => {
+                Self::on_answer(registry, key, &invocation_id, outcome)
+            }
+            // Parts of streams that never began are ignored (§3.7), as are acknowledgements
+            // without stateful reconnect (§5.3) and types that nobody knows yet (COR-079).
             HubMessage::StreamItem { .. }
-            | HubMessage::Completion { .. }
             | HubMessage::CancelInvocation { .. }
             | HubMessage::Ack { .. }
             | HubMessage::Sequence { .. }
@@ -247,6 +263,9 @@ impl<H: Hub> HubEndpoint<H> {
         // refusals above are text (COR-034).
         queue(registry, key, |out| out.extend_from_slice(handshake::ACCEPTED));
         self.states.insert(key, H::State::default());
+        if self.options.rate_limit.is_some() {
+            self.buckets.insert(key, Buckets::default());
+        }
         self.on_connected(registry, key)
     }
 
@@ -403,6 +422,7 @@ impl<H: Hub> Application for HubEndpoint<H> {
     }
 
     fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) {
+        self.buckets.remove(key);
         let Some(mut state) = self.states.remove(key) else { return };
         if !registry.get(key).is_some_and(|connection| connection.hub.connected) {
             return;

@@ -4,6 +4,7 @@
 //! on one thread, one thing at a time. This layer knows connections, not sockets.
 
 mod application;
+mod ask;
 mod authorize;
 #[cfg(feature = "sim")]
 mod check;
@@ -17,12 +18,14 @@ mod error;
 mod filter;
 mod methods;
 mod options;
+mod rate_limit;
 mod registry;
 mod reply;
 mod tasks;
 mod world;
 
 pub(crate) use application::{Application, InputEnd, Piece};
+pub use ask::Answer;
 pub use clients::{Audience, Clients};
 pub use closed::Closed;
 pub use context::Context;
@@ -31,6 +34,7 @@ pub use error::HubError;
 pub use filter::{CallOutcome, Filter, FilteredCall};
 pub use methods::{AsyncMethod, Method, Methods};
 pub use options::HubOptions;
+pub use rate_limit::{Rate, RateLimit};
 pub use registry::{Counters, Delivery};
 pub(crate) use registry::{Registry, Ring};
 pub use reply::Reply;

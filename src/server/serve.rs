@@ -15,6 +15,7 @@ use super::shard::Shard;
 use crate::auth::{Authenticate, Identity};
 use crate::hub::{Hub, HubOptions};
 use crate::protocol::http::{Headers, Request, Response};
+use crate::protocol::negotiate::Redirect;
 use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::Exchange;
 use crate::transport::ConnectionOptions;
@@ -179,6 +180,27 @@ impl Server {
     {
         let path = path.to_owned();
         self.endpoint(move |shard, _| shard.http_async(&path, handler.clone()))
+    }
+
+    /// Sends clients that negotiate at `path` elsewhere, where `redirect` says so; the others stay
+    /// with the hub of that path, if there is one. Clients follow up to 100 of these.
+    ///
+    /// ```no_run
+    /// use tickhub::{Config, Redirect, Server};
+    ///
+    /// Server::new(Config::default())
+    ///     .redirect("/chat", |_| Some(Redirect::to("https://other.example/chat")))
+    ///     .run()?;
+    /// # Ok::<(), tickhub::Error>(())
+    /// ```
+    #[must_use]
+    pub fn redirect(
+        self,
+        path: &str,
+        redirect: impl Fn(&Request<'_>) -> Option<Redirect> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.redirect(&path, redirect.clone()))
     }
 
     /// Serves the files below the directory `root` at `path` and below it.

@@ -16,6 +16,7 @@ use crate::base::{Moment, Rng, WallClock};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::{self, Driver, Listener};
 use crate::protocol::http::{Headers, Request, Response};
+use crate::protocol::negotiate::Redirect;
 use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Code, Engine, Exchange};
 use crate::transport::ConnectionOptions;
@@ -210,6 +211,18 @@ impl Shard {
     {
         let handler = Box::new(move |exchange| Box::pin(handler(exchange)) as Code);
         self.engine.add_http_async(path, handler);
+        self
+    }
+
+    /// Sends clients that negotiate at `path` elsewhere, where `redirect` says so; the others stay
+    /// with the hub of that path, if there is one.
+    #[must_use]
+    pub fn redirect(
+        mut self,
+        path: &str,
+        redirect: impl FnMut(&Request<'_>) -> Option<Redirect> + 'static,
+    ) -> Self {
+        self.engine.add_redirect(path, Box::new(redirect));
         self
     }
 

@@ -27,7 +27,9 @@ use crate::hub::{
     Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, Registry, Ring, contained,
 };
 use crate::io::{Completion, Op};
-use crate::raw::{Bytes, ConnectionHandler, Messages, RawEndpoint, RawOptions, WebSocket};
+use crate::raw::{
+    Bytes, ConnectionHandler, KeepAlive, Messages, RawEndpoint, RawOptions, WebSocket,
+};
 use crate::transport::{ConnectionOptions, Socket, SocketStage};
 
 use alarms::Token;
@@ -37,8 +39,8 @@ use exchange::Exchanges;
 pub(crate) use exchange::{AsyncHandler, Code};
 pub(crate) use front::Before;
 pub use http::HttpOptions;
-pub(crate) use routes::HttpHandler;
 use routes::{Handler, Mount, Routes};
+pub(crate) use routes::{HttpHandler, Redirector};
 
 /// Everything that one shard holds.
 pub(crate) struct Engine {
@@ -127,10 +129,11 @@ impl Engine {
         options: &RawOptions,
     ) {
         let world = self.registry.add_world();
-        let interval = options.keep_alive_interval;
-        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, interval)));
+        let (interval, timeout) = (options.keep_alive_interval, options.keep_alive_timeout);
+        let keep_alive = KeepAlive { interval, timeout };
+        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, keep_alive)));
         let mount = Mount { world, options: Rc::new(options.connection()) };
-        self.routes.add_websocket(path, mount, options.subprotocols.clone());
+        self.routes.add_websocket(path, mount, options.otherwise);
     }
 
     /// Serves connections without a hub at a path and below it at `negotiate`.
@@ -141,7 +144,7 @@ impl Engine {
         options: ConnectionOptions,
     ) {
         let world = self.registry.add_world();
-        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, None)));
+        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, KeepAlive::default())));
         self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
     }
 
@@ -153,6 +156,11 @@ impl Engine {
     /// Answers requests at a path and below it, with code that may wait.
     pub(crate) fn add_http_async(&mut self, path: &str, handler: AsyncHandler) {
         self.routes.add_http(path, Handler::Later(handler));
+    }
+
+    /// Asks `redirector` about everybody who negotiates at a path.
+    pub(crate) fn add_redirect(&mut self, path: &str, redirector: Redirector) {
+        self.routes.add_redirect(path, redirector);
     }
 
     /// Time goes on. Called before completions are handed in.

@@ -11,6 +11,7 @@ use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
 use crate::protocol::http::{Headers, Request, Response};
+use crate::protocol::negotiate::Redirect;
 use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Code, Engine, Exchange, HttpOptions};
 use crate::transport::ConnectionOptions;
@@ -160,6 +161,19 @@ impl World {
     pub fn authenticate(mut self, scheme: &(impl Authenticate + Clone)) -> Self {
         for shard in &mut self.shards {
             shard.engine.add_scheme(Rc::new(scheme.clone()));
+        }
+        self
+    }
+
+    /// Sends those who negotiate at `path` elsewhere, where `redirect` says so.
+    #[must_use]
+    pub fn redirect(
+        mut self,
+        path: &str,
+        redirect: impl Fn(&Request<'_>) -> Option<Redirect> + Clone + 'static,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_redirect(path, Box::new(redirect.clone()));
         }
         self
     }
@@ -383,6 +397,7 @@ impl World {
             sum.sent += one.sent;
             sum.too_slow += one.too_slow;
             sum.violations += one.violations;
+            sum.rate_limited += one.rate_limited;
             sum.panics += one.panics;
         }
         sum
