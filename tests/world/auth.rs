@@ -8,8 +8,8 @@ use tickhub::http::Request;
 use tickhub::protocol::websocket::OpCode;
 use tickhub::sim::{Answer, Frame, Wire, World};
 use tickhub::{
-    Closed, ConnectionOptions, Context, Hub, HubOptions, Identity, Methods, Policy, RawOptions,
-    bearer_token,
+    Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Identity, Methods, Policy,
+    RawOptions, bearer_token,
 };
 
 use crate::hall::{call, invoke, is_error, result};
@@ -62,14 +62,19 @@ impl Hub for Club {
             .require(Policy::signed_in());
     }
 
-    fn on_connected(&mut self, ctx: &mut Context<'_, Self>) -> Result<(), tickhub::HubError> {
+    fn on_connected(&mut self, ctx: &mut Context<'_, Self>) -> Result<(), HubError> {
         self.log.push(format!("connected {}", ctx.user_id().unwrap_or("nobody")));
         Ok(())
     }
 
-    fn on_disconnected(&mut self, _: &mut Context<'_, Self>, reason: &Closed) {
+    fn on_disconnected(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
         assert_eq!(reason.error(), None);
         self.log.push(format!("{reason:?}"));
+        Ok(())
     }
 }
 
