@@ -1,6 +1,6 @@
 //! What a hub knows about the connection that calls it.
 
-use tickhub::{Methods, Text};
+use tickhub::{Identity, Methods, Text};
 
 use super::{Ctx, Transcript, World, joined, query};
 
@@ -9,7 +9,7 @@ pub(super) fn offer<W: World>(m: &mut Methods<Transcript<W>>) {
         ctx.user_id().unwrap_or_default().to_owned()
     })
     .on("UserNow", |_: &mut Transcript<W>, ctx: &mut Ctx<W>| {
-        ctx.user_id().unwrap_or_default().to_owned()
+        ctx.identity().and_then(Identity::name).unwrap_or_default().to_owned()
     })
     .on("MyId", |_: &mut Transcript<W>, ctx: &mut Ctx<W>| ctx.connection_id())
     .on("Query", |_: &mut Transcript<W>, ctx: &mut Ctx<W>, name: Text| query(ctx, &name))

@@ -7,6 +7,7 @@ mod echo;
 mod echoes;
 mod filters;
 mod outside;
+mod policies;
 mod raw;
 mod selectors;
 mod sign_in;
@@ -17,8 +18,8 @@ use std::time::Duration;
 
 use tickhub::http::{Method, Request, Response};
 use tickhub::{
-    Call, Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, HubProtocolKind, Methods,
-    Server, Transports,
+    Call, Closed, ConnectionOptions, Context, Cors, Hub, HubError, HubOptions, HubProtocolKind, Methods,
+    Policy, Server, Transports,
 };
 
 use crate::events::Events;
@@ -55,6 +56,7 @@ impl<W: World> Hub for Transcript<W> {
         selectors::offer(m);
         connection::offer(m);
         asks::offer(m);
+        policies::offer(m);
         m.connected_async(connected);
     }
 
@@ -153,10 +155,9 @@ pub(crate) fn serve(server: Server) -> Server {
     let events = Events::default();
     let connection = ConnectionOptions {
         disconnect_timeout: 5 * SECOND,
-        user_id: Some(sign_in::user),
         ..ConnectionOptions::default()
     };
-    let server = one_world(server, &events, &connection);
+    let server = one_world(server.authenticate(sign_in::identity), &events, &connection);
     let server = worlds_of_their_own(server, &events, &connection);
     let server = raw::serve(server);
     let server = echo::serve(server, &events, &connection);
@@ -173,6 +174,7 @@ fn one_world(server: Server, events: &Events, connection: &ConnectionOptions) ->
         Transcript::<Plain>::new(&events)
     });
     let by = |transports| ConnectionOptions { transports, ..connection.clone() };
+    let cors = Cors::origins(["http://good.example"]).any_method().any_header();
     let without_web_sockets = Transports::SERVER_SENT_EVENTS | Transports::LONG_POLLING;
     server
         .also_at::<Transcript>("/ws-only", by(Transports::WEB_SOCKETS))
@@ -183,6 +185,7 @@ fn one_world(server: Server, events: &Events, connection: &ConnectionOptions) ->
             "/min1",
             ConnectionOptions { minimum_protocol_version: 1, ..connection.clone() },
         )
+        .also_at::<Transcript>("/cors", ConnectionOptions { cors: Some(cors), ..connection.clone() })
         .also_at::<Transcript>(
             "/subprotocol",
             ConnectionOptions { sub_protocols: vec!["beta".into()], ..connection.clone() },
@@ -205,7 +208,17 @@ fn worlds_of_their_own(server: Server, events: &Events, connection: &ConnectionO
     let parallel = HubOptions { maximum_parallel_invocations_per_client: 3, ..plain.clone() };
     let json_only =
         HubOptions { supported_protocols: vec![HubProtocolKind::Json], ..plain.clone() };
+    let signed_in = ConnectionOptions { authorize: Some(Policy::signed_in()), ..connection.clone() };
+    let admin = ConnectionOptions {
+        authorize: Some(Policy::role(sign_in::ADMIN)),
+        ..connection.clone()
+    };
+    let expiring =
+        ConnectionOptions { close_on_authentication_expiration: true, ..connection.clone() };
     let worlds = [
+        ("/auth", plain.clone(), &signed_in),
+        ("/admin", plain.clone(), &admin),
+        ("/expiring", plain.clone(), &expiring),
         ("/detailed", detailed, connection),
         ("/fast", fast, &fast_connection),
         ("/small", small, connection),

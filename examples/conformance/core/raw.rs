@@ -1,7 +1,7 @@
 //! WebSockets without a hub: the echo, with a few settings.
 
 use tickhub::http::Response;
-use tickhub::{Message, Peer, RawOptions, Server, WebSocket};
+use tickhub::{Message, Origins, Peer, RawOptions, Server, WebSocket};
 
 use super::SECOND;
 
@@ -26,9 +26,16 @@ pub(super) fn serve(server: Server) -> Server {
     };
     let each_second = RawOptions { keep_alive_interval: Some(SECOND), ..plain.clone() };
     let pings = RawOptions { keep_alive_timeout: Some(SECOND), ..each_second.clone() };
+    let origins = RawOptions {
+        allowed_origins: Origins::list(["http://good.example", "http://Mixed.Example"]),
+        ..plain.clone()
+    };
+    let any_origin = RawOptions { allowed_origins: Origins::Any, ..plain.clone() };
     let beta = RawOptions { sub_protocols: vec!["beta".into()], ..plain.clone() };
     server
         .websocket("/raw/echo", plain, |_| Echo)
+        .websocket("/raw/origins", origins, |_| Echo)
+        .websocket("/raw/any-origin", any_origin, |_| Echo)
         .websocket("/raw/pong", each_second, |_| Echo)
         .websocket("/raw/ping", pings, |_| Echo)
         .websocket("/raw/subprotocol", beta, |_| Echo)

@@ -1,19 +1,32 @@
 //! Who a request is from: it only has to say so.
 
-use tickhub::http::RequestHead;
+use std::time::{Duration, SystemTime};
 
-/// The name in `X-User`, in a bearer token `user:NAME`, or in `access_token`, in this order. What
-/// stands in the first of these places counts, though it be no name.
-pub(super) fn user(request: &RequestHead) -> Option<String> {
-    if let Some(name) = request.header("x-user") {
-        return Some(name.to_owned());
-    }
-    let token = match request.header("authorization") {
-        Some(line) => {
-            let (scheme, token) = line.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())?
-        }
-        None => request.query("access_token")?.into_owned(),
+use tickhub::http::Request;
+use tickhub::{Identity, bearer_token};
+
+/// The role that a policy asks for; the user of the same name has it.
+pub(super) const ADMIN: &str = "admin";
+
+/// The name in `X-User`, or in a token `user:NAME`. It holds for ever, or for as many seconds as
+/// the query parameter `expires` says.
+pub(super) fn identity(request: &Request<'_>) -> Option<Identity> {
+    let name = match request.header("x-user") {
+        Some(name) => name.to_owned(),
+        None => bearer_token(request.head())?.strip_prefix("user:")?.to_owned(),
     };
-    token.strip_prefix("user:").map(str::to_owned)
+    let is_admin = name == ADMIN;
+    let mut identity = Identity::new(name);
+    if is_admin {
+        identity = identity.role(ADMIN);
+    }
+    if let Some(seconds) = request.query("expires").and_then(|seconds| seconds.parse().ok()) {
+        identity = identity.expires_at(whole_second(SystemTime::now()) + Duration::from_secs(seconds));
+    }
+    Some(identity)
+}
+
+fn whole_second(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
