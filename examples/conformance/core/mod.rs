@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use tickhub::http::{Method, Request, Response};
 use tickhub::{
-    Call, Closed, ConnectionOptions, Context, Cors, Hub, HubError, HubOptions, HubProtocolKind, Methods,
-    Policy, Server, Transports,
+    Call, Closed, ConnectionOptions, Context, Cors, Hub, HubError, HubOptions, HubProtocolKind,
+    Methods, Origins, Policy, Server, Transports,
 };
 
 use crate::events::Events;
@@ -153,10 +153,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Mounts everything; what is not mounted is 404 without a body.
 pub(crate) fn serve(server: Server) -> Server {
     let events = Events::default();
-    let connection = ConnectionOptions {
-        disconnect_timeout: 5 * SECOND,
-        ..ConnectionOptions::default()
-    };
+    let connection =
+        ConnectionOptions { disconnect_timeout: 5 * SECOND, ..ConnectionOptions::default() };
     let server = one_world(server.authenticate(sign_in::identity), &events, &connection);
     let server = worlds_of_their_own(server, &events, &connection);
     let server = raw::serve(server);
@@ -185,7 +183,10 @@ fn one_world(server: Server, events: &Events, connection: &ConnectionOptions) ->
             "/min1",
             ConnectionOptions { minimum_protocol_version: 1, ..connection.clone() },
         )
-        .also_at::<Transcript>("/cors", ConnectionOptions { cors: Some(cors), ..connection.clone() })
+        .also_at::<Transcript>(
+            "/cors",
+            ConnectionOptions { cors: Some(cors), ..connection.clone() },
+        )
         .also_at::<Transcript>(
             "/subprotocol",
             ConnectionOptions { sub_protocols: vec!["beta".into()], ..connection.clone() },
@@ -208,11 +209,10 @@ fn worlds_of_their_own(server: Server, events: &Events, connection: &ConnectionO
     let parallel = HubOptions { maximum_parallel_invocations_per_client: 3, ..plain.clone() };
     let json_only =
         HubOptions { supported_protocols: vec![HubProtocolKind::Json], ..plain.clone() };
-    let signed_in = ConnectionOptions { authorize: Some(Policy::signed_in()), ..connection.clone() };
-    let admin = ConnectionOptions {
-        authorize: Some(Policy::role(sign_in::ADMIN)),
-        ..connection.clone()
-    };
+    let signed_in =
+        ConnectionOptions { authorize: Some(Policy::signed_in()), ..connection.clone() };
+    let admin =
+        ConnectionOptions { authorize: Some(Policy::role(sign_in::ADMIN)), ..connection.clone() };
     let expiring =
         ConnectionOptions { close_on_authentication_expiration: true, ..connection.clone() };
     let worlds = [

@@ -21,7 +21,8 @@ pub(super) fn identity(request: &Request<'_>) -> Option<Identity> {
         identity = identity.role(ADMIN);
     }
     if let Some(seconds) = request.query("expires").and_then(|seconds| seconds.parse().ok()) {
-        identity = identity.expires_at(whole_second(SystemTime::now()) + Duration::from_secs(seconds));
+        identity =
+            identity.expires_at(whole_second(SystemTime::now()) + Duration::from_secs(seconds));
     }
     Some(identity)
 }
