@@ -15,6 +15,8 @@ mod endings;
 mod event_streams;
 #[path = "world/hall.rs"]
 mod hall;
+#[path = "world/lasting.rs"]
+mod lasting;
 #[path = "world/limits.rs"]
 mod limits;
 #[path = "world/long_polling.rs"]
@@ -27,6 +29,10 @@ mod packed;
 mod regressions;
 #[path = "world/requests.rs"]
 mod requests;
+#[path = "world/stateful.rs"]
+mod stateful;
+#[path = "world/stateful_limits.rs"]
+mod stateful_limits;
 #[path = "world/web.rs"]
 mod web;
 

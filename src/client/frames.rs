@@ -101,6 +101,9 @@ impl Client {
             };
         }
         let message = self.options.protocol.read(record).map_err(|error| error.to_string())?;
+        if !self.count(now, &message)? {
+            return Ok(());
+        }
         match message {
             HubMessage::Invocation(invocation) => {
                 let mut arguments = invocation.arguments;
@@ -166,7 +169,10 @@ impl Client {
         body.clear();
         let written = self.options.protocol.write_invocation(&mut body, id, method, arguments);
         if written.is_ok() {
-            self.write_records(now, &body);
+            match self.session {
+                Some(_) => self.send_numbered(now, &body),
+                None => self.write_records(now, &body),
+            }
         }
         self.scratch = body;
         Ok(written?)

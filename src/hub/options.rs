@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::hub_protocol::HubProtocolKind;
+use crate::protocol::hub_protocol::{HubProtocolKind, STATEFUL_BUFFER_BYTES};
 
 /// Options of one hub, with the names and defaults of ASP.NET Core SignalR (§4.1).
 #[derive(Clone, Debug)]
@@ -24,6 +24,9 @@ pub struct HubOptions {
     pub maximum_parallel_invocations_per_client: u16,
     /// The hub protocols that clients may choose (default all; `SupportedProtocols`, §4.1).
     pub supported_protocols: Vec<HubProtocolKind>,
+    /// Bytes that may be sent to a client with stateful reconnect ahead of its acknowledgement
+    /// (default 100 000, COR-147). What follows waits, up to `OutboxLimits::hard_bytes`.
+    pub stateful_reconnect_buffer_size: usize,
 }
 
 impl Default for HubOptions {
@@ -36,6 +39,7 @@ impl Default for HubOptions {
             enable_detailed_errors: false,
             maximum_parallel_invocations_per_client: 1,
             supported_protocols: HubProtocolKind::ALL.to_vec(),
+            stateful_reconnect_buffer_size: STATEFUL_BUFFER_BYTES,
         }
     }
 }

@@ -35,7 +35,9 @@ impl Engine {
             {
                 return Err(format!("{key:?} is on a socket that is gone"));
             }
-            let may_be_alone = connection.polls() || connection.stage == Stage::Negotiated;
+            let may_be_alone = connection.polls()
+                || connection.stage == Stage::Negotiated
+                || connection.is_parked();
             if connection.socket.is_none() && !may_be_alone {
                 return Err(format!("{key:?} has no socket"));
             }

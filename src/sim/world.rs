@@ -293,6 +293,10 @@ impl World {
             sum.sent += one.sent;
             sum.too_slow += one.too_slow;
             sum.violations += one.violations;
+            sum.parked += one.parked;
+            sum.resumed += one.resumed;
+            sum.replayed += one.replayed;
+            sum.not_resumed += one.not_resumed;
             sum.panics += one.panics;
         }
         sum

@@ -15,6 +15,7 @@ mod arguments;
 mod framing;
 mod json;
 mod messagepack;
+mod numbered;
 mod payload;
 mod text;
 mod value;
@@ -26,6 +27,7 @@ use serde::Serialize;
 
 pub use arguments::{ArgumentSink, Arguments, ToArguments};
 pub use framing::{RECEIVE_BYTES_MAX, RecordBuffer};
+pub use numbered::{Inbound, Outbound, STATEFUL_BUFFER_BYTES};
 pub use payload::{Argument, BindingError, Payload};
 pub use text::Text;
 pub use value::Value;
