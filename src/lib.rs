@@ -56,7 +56,8 @@
 //! }
 //! ```
 //!
-//! [`WebSocket`] serves plain WebSockets beside hubs. [`Shard`] is the same server without a
+//! [`WebSocket`] serves plain WebSockets beside hubs, and [`ConnectionHandler`] plain bytes over any
+//! transport of SignalR. [`Shard`] is the same server without a
 //! thread, for a loop of your own. How it is built: [`architecture`].
 
 pub mod base;
@@ -81,14 +82,14 @@ struct Readme;
 
 pub use base::{ConnectionId, ToConnectionId};
 pub use hub::{
-    AsyncMethod, Audience, Call, Clients, Closed, Context, Counters, Delivery, Hub, HubError,
-    HubOptions, Method, Methods, Reply,
+    AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery, Filter,
+    FilteredCall, Hub, HubError, HubOptions, Method, Methods, Rate, RateLimit, Reply,
 };
 pub use io::DriverChoice;
 pub use protocol::http;
 pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
-pub use protocol::negotiate::Transports;
-pub use raw::{Message, Peer, RawOptions, WebSocket};
+pub use protocol::negotiate::{Redirect, Transports};
+pub use raw::{ConnectionHandler, Message, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
-pub use shard::HttpOptions;
+pub use shard::{Exchange, HttpOptions};
 pub use transport::{ConnectionOptions, OutboxLimits, Transport};

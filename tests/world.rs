@@ -9,10 +9,18 @@ mod audiences;
 mod calls;
 #[path = "world/client.rs"]
 mod client;
+#[path = "world/connections.rs"]
+mod connections;
 #[path = "world/endings.rs"]
 mod endings;
 #[path = "world/event_streams.rs"]
 mod event_streams;
+#[path = "world/exchanges.rs"]
+mod exchanges;
+#[path = "world/filters.rs"]
+mod filters;
+#[path = "world/front.rs"]
+mod front;
 #[path = "world/hall.rs"]
 mod hall;
 #[path = "world/lasting.rs"]
@@ -21,10 +29,18 @@ mod lasting;
 mod limits;
 #[path = "world/long_polling.rs"]
 mod long_polling;
+#[path = "world/mounts.rs"]
+mod mounts;
 #[path = "world/openings.rs"]
 mod openings;
 #[path = "world/packed.rs"]
 mod packed;
+#[path = "world/packed_polls.rs"]
+mod packed_polls;
+#[path = "world/rates.rs"]
+mod rates;
+#[path = "world/redirects.rs"]
+mod redirects;
 #[path = "world/regressions.rs"]
 mod regressions;
 #[path = "world/requests.rs"]

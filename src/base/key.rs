@@ -47,6 +47,11 @@ key! {
     ConnectionKey
 }
 
+key! {
+    /// Names one future that a shard polls.
+    TaskKey
+}
+
 /// A table that gives out its own keys.
 #[derive(Debug)]
 pub struct Table<K, V> {

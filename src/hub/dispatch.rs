@@ -6,9 +6,10 @@ use super::Hub;
 use super::context::Context;
 use super::endpoint::{Finished, HubEndpoint, contained, queue};
 use super::error::HubError;
-use super::methods::{Answer, Ending, Failure, Run, Writable};
+use super::filter::{Admission, UNASKED};
+use super::methods::{Answer, Failure, Run, Writable};
 use super::registry::{Delivery, Registry, kind_of};
-use super::tasks::Call;
+use super::tasks::{Call, Contained};
 use crate::base::ConnectionKey;
 use crate::protocol::hub_protocol::errors::{self, Detail, DetailedErrors};
 use crate::protocol::hub_protocol::{HubProtocolKind, Invocation, WriteError};
@@ -47,17 +48,46 @@ impl<H: Hub> HubEndpoint<H> {
         if connection.hub.running >= slots {
             return Flow::Blocked;
         }
+        let connection_id = connection.id;
+        let mut arguments = invocation.arguments;
+        let (mut filtered, mut memory) = (None, Vec::new());
+        if !methods.filters.is_empty() {
+            let fits = (&method.name, method.binds);
+            match self.admit_call(registry, key, protocol, fits, arguments, &mut memory) {
+                Ok(Admission::Run(call, admitted)) => {
+                    arguments = admitted;
+                    filtered = Some(call);
+                }
+                Ok(Admission::Refused(call, error)) => {
+                    let refused = Ok(Err(Failure::Refused(error)));
+                    let ending = self.review(registry, key, call, id, refused);
+                    self.answer_filtered(registry, key, protocol, &method.name, id, ending);
+                    return flow(registry, key);
+                }
+                Err(error) => {
+                    let failed = Ok(Err(Failure::Binding(error)));
+                    self.conclude(registry, key, protocol, &method.name, id, failed);
+                    return flow(registry, key);
+                }
+            }
+        }
         match &method.run {
             Run::Now(run) => {
                 let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
                 let mut written = None;
                 let mut body = registry.take_body();
+                let seen = id.or(filtered.is_some().then_some(UNASKED));
                 let mut answer =
-                    Completion { protocol, id, body: &mut body, written: &mut written };
+                    Completion { protocol, id: seen, body: &mut body, written: &mut written };
                 let mut context = Context::new(registry, self.world, key, state);
                 let hub = &mut self.hub;
-                let outcome =
-                    contained(|| run(hub, &mut context, invocation.arguments, &mut answer));
+                let outcome = contained(|| run(hub, &mut context, arguments, &mut answer));
+                if let Some(call) = filtered {
+                    let ending = outcome.map(|outcome| outcome.map(|()| body));
+                    let ending = self.review(registry, key, call, id, ending);
+                    self.answer_filtered(registry, key, protocol, &method.name, id, ending);
+                    return flow(registry, key);
+                }
                 if written.is_some() {
                     registry.queue_encoded(key, kind_of(protocol), &body).ignore();
                 }
@@ -66,14 +96,13 @@ impl<H: Hub> HubEndpoint<H> {
             }
             Run::Later(run) => {
                 let id = invocation.invocation_id.map(std::borrow::Cow::into_owned);
-                let connection_id = connection.id;
                 let call = Call::new(&self.local, key, connection_id);
-                match contained(|| run(call, invocation.arguments)) {
+                match contained(|| run(call, arguments)) {
                     Ok(Ok(task)) => {
                         let target = method.name.clone();
                         self.tasks.spawn(Box::pin(async move {
                             let ending = Contained(task).await;
-                            Finished { connection: key, target, id, ending }
+                            Finished { connection: key, target, id, ending, filtered }
                         }));
                         if let Some(connection) = registry.get_mut(key) {
                             connection.hub.running += 1;
@@ -91,10 +120,7 @@ impl<H: Hub> HubEndpoint<H> {
                 }
             }
         }
-        match registry.get(key).map(|connection| connection.stage) {
-            Some(Stage::Open) => Flow::Next,
-            _ => Flow::Ended,
-        }
+        flow(registry, key)
     }
 
     /// No method of this version answers with a stream, so every such call is of the wrong kind
@@ -117,7 +143,7 @@ impl<H: Hub> HubEndpoint<H> {
 
     /// An asynchronous method has ended: its slot is free, and what waited goes on.
     pub(super) fn on_finished(&mut self, registry: &mut Registry, finished: Finished) {
-        let Finished { connection: key, target, id, ending } = finished;
+        let Finished { connection: key, target, id, ending, filtered } = finished;
         let Some(connection) = registry.get_mut(key) else { return };
         connection.hub.running -= 1;
         if std::mem::take(&mut connection.hub.blocked) {
@@ -126,6 +152,18 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
             return;
         };
+        if let Some(call) = filtered {
+            let seen = id.as_deref().unwrap_or(UNASKED);
+            let ending = ending.ok_or_else(|| PANICKED.to_owned()).map(|ending| {
+                let mut record = Vec::new();
+                let result = ending.map_err(Failure::Refused)?;
+                result.write(protocol, &mut record, seen).map_err(Failure::Unwritable)?;
+                Ok(record)
+            });
+            let ending = self.review(registry, key, call, id.as_deref(), ending);
+            self.answer_filtered(registry, key, protocol, &target, id.as_deref(), ending);
+            return;
+        }
         let outcome = match ending {
             Some(Ok(result)) => match &id {
                 Some(id) => registry
@@ -136,12 +174,31 @@ impl<H: Hub> HubEndpoint<H> {
             },
             Some(Err(error)) => Err(Failure::Refused(error)),
             None => {
-                let panic = "an asynchronous method panicked".to_owned();
+                let panic = PANICKED.to_owned();
                 self.conclude(registry, key, protocol, &target, id.as_deref(), Err(panic));
                 return;
             }
         };
         self.conclude(registry, key, protocol, &target, id.as_deref(), Ok(outcome));
+    }
+
+    /// Answers what filters have left.
+    fn answer_filtered(
+        &self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        protocol: HubProtocolKind,
+        target: &Rc<str>,
+        id: Option<&str>,
+        ending: Result<Vec<u8>, Failure>,
+    ) {
+        let outcome = ending.map(|record| {
+            if id.is_some() {
+                registry.queue_encoded(key, kind_of(protocol), &record).ignore();
+            }
+            registry.give_body(record);
+        });
+        self.conclude(registry, key, protocol, target, id, Ok(outcome));
     }
 
     /// Answers what went wrong, if something did.
@@ -192,6 +249,17 @@ fn answer_error(
     }
 }
 
+/// What comes after a call.
+fn flow(registry: &Registry, key: ConnectionKey) -> Flow {
+    match registry.get(key).map(|connection| connection.stage) {
+        Some(Stage::Open) => Flow::Next,
+        _ => Flow::Ended,
+    }
+}
+
+/// What is said of a task that panicked; the log has the rest.
+const PANICKED: &str = "an asynchronous method panicked";
+
 fn detail_of(error: &HubError) -> Detail<'_> {
     Detail { type_name: error.type_name(), message: error.message(), public: error.is_public() }
 }
@@ -211,26 +279,5 @@ impl Answer for Completion<'_> {
             *self.written = Some(());
         }
         Ok(())
-    }
-}
-
-/// A task whose panic ends it without a value.
-struct Contained<F>(F);
-
-impl<F: Future<Output = Ending> + Unpin> Future for Contained<F> {
-    type Output = Option<Ending>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Ending>> {
-        let task = std::pin::Pin::new(&mut self.0);
-        match contained(|| task.poll(context)) {
-            Ok(poll) => poll.map(Some),
-            Err(panic) => {
-                tracing::error!(panic, "an asynchronous hub method panicked");
-                std::task::Poll::Ready(None)
-            }
-        }
     }
 }

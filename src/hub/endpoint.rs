@@ -9,16 +9,18 @@ use super::clients::Clients;
 use super::closed::Closed;
 use super::context::Context;
 use super::dispatch::Flow;
+use super::filter::FilteredCall;
 use super::methods::{Ending, Methods};
 use super::options::HubOptions;
+use super::rate_limit::{Buckets, Charge};
 use super::registry::{Registry, kind_of};
 use super::stateful::queue_unnumbered;
 use super::tasks::{Local, Tasks};
 use super::{Hub, HubError};
 use crate::base::{ConnectionKey, Moment, SideTable};
-use crate::protocol::hub_protocol::HubMessage;
 use crate::protocol::hub_protocol::errors::DetailedErrors;
 use crate::protocol::hub_protocol::handshake::{self, Refusal, Request};
+use crate::protocol::hub_protocol::{HubMessage, HubProtocolKind};
 use crate::protocol::websocket::Kind;
 use crate::transport::{Connection, Framing, NEVER, Stage, Transport};
 
@@ -29,6 +31,8 @@ pub(crate) struct HubEndpoint<H: Hub> {
     pub(super) options: HubOptions,
     pub(super) methods: Rc<Methods<H>>,
     pub(super) states: SideTable<ConnectionKey, H::State>,
+    /// Only of hubs with a rate limit.
+    pub(super) buckets: SideTable<ConnectionKey, Buckets>,
     pub(super) local: Rc<Local<H>>,
     pub(super) tasks: Tasks<Finished>,
     ended: Vec<Finished>,
@@ -43,6 +47,8 @@ pub(super) struct Finished {
     pub(super) id: Option<String>,
     /// Nothing, if it panicked.
     pub(super) ending: Option<Ending>,
+    /// What filters are to see again.
+    pub(super) filtered: Option<Box<FilteredCall>>,
 }
 
 impl<H: Hub> HubEndpoint<H> {
@@ -56,11 +62,17 @@ impl<H: Hub> HubEndpoint<H> {
             options,
             methods: Rc::new(methods),
             states: SideTable::default(),
+            buckets: SideTable::default(),
             local: Rc::default(),
             tasks: Tasks::new(registry.ring.clone()),
             ended: Vec::new(),
             due,
         }
+    }
+
+    /// What tasks of others share with this hub.
+    pub(crate) fn local(&self) -> &Rc<Local<H>> {
+        &self.local
     }
 
     /// The hub and everybody connected to it.
@@ -176,21 +188,44 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(connection) = registry.get(key) else { return Flow::Ended };
         match (connection.stage, connection.hub.speaks) {
             (Stage::Handshaking, _) => self.on_handshake(registry, key, record),
-            (Stage::Open, Some(protocol)) => match protocol.read(record) {
-                Ok(message) if connection.stateful.is_some() => {
-                    self.on_numbered(registry, key, message)
+            (Stage::Open, Some(protocol)) => {
+                let has_numbers = connection.stateful.is_some();
+                let charge = self.charge(registry.now, key, record.len());
+                let flow = match protocol.read(record) {
+                    Ok(message) if has_numbers => {
+                        self.on_numbered(registry, key, protocol, message, charge)
+                    }
+                    Ok(message) => self.on_charged(registry, key, protocol, message, charge),
+                    Err(error) => {
+                        let detail = error.detail.into();
+                        registry.end(key, Closed::Protocol { type_name: error.type_name, detail });
+                        Flow::Ended
+                    }
+                };
+                if flow == Flow::Blocked {
+                    self.refund(key, charge);
                 }
-                Ok(message) => self.on_message(registry, key, message),
-                Err(error) => {
-                    let detail = error.detail.into();
-                    registry.end(key, Closed::Protocol { type_name: error.type_name, detail });
-                    Flow::Ended
-                }
-            },
+                flow
+            }
             (Stage::Closing, Some(protocol)) if connection.owes_last_words() => {
                 Self::on_late_record(registry, key, protocol, record)
             }
             _ => Flow::Ended,
+        }
+    }
+
+    /// A message that is within its limits, or is not.
+    pub(super) fn on_charged(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        protocol: HubProtocolKind,
+        message: HubMessage<'_>,
+        charge: Charge,
+    ) -> Flow {
+        match charge {
+            Charge::Excess => self.on_excess(registry, key, protocol, message),
+            Charge::Free | Charge::Paid(_) => self.on_message(registry, key, message),
         }
     }
 
@@ -262,14 +297,17 @@ impl<H: Hub> HubEndpoint<H> {
             registry.begin_numbers(key, self.options.stateful_reconnect_buffer_size);
         }
         self.states.insert(key, H::State::default());
+        if self.options.rate_limit.is_some() {
+            self.buckets.insert(key, Buckets::default());
+        }
         self.on_connected(registry, key)
     }
 
     fn on_connected(&mut self, registry: &mut Registry, key: ConnectionKey) -> Flow {
         let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
         let mut context = Context::new(registry, self.world, key, state);
-        let hub = &mut self.hub;
-        let welcome = contained(|| hub.on_connected(&mut context));
+        let (hub, methods) = (&mut self.hub, &self.methods);
+        let welcome = contained(|| methods.connect(hub, &mut context));
         let welcome = welcome.unwrap_or_else(|panic| {
             registry.count_panic();
             tracing::error!(panic, "on_connected panicked");
@@ -434,13 +472,14 @@ impl<H: Hub> Application for HubEndpoint<H> {
     }
 
     fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) {
+        self.buckets.remove(key);
         let Some(mut state) = self.states.remove(key) else { return };
         if !registry.get(key).is_some_and(|connection| connection.hub.connected) {
             return;
         }
         let mut context = Context::new(registry, self.world, key, &mut state);
-        let hub = &mut self.hub;
-        if let Err(panic) = contained(|| hub.on_disconnected(&mut context, reason)) {
+        let (hub, methods) = (&mut self.hub, &self.methods);
+        if let Err(panic) = contained(|| methods.disconnect(hub, &mut context, reason)) {
             registry.count_panic();
             tracing::error!(panic, "on_disconnected panicked");
         }
@@ -452,7 +491,7 @@ impl<H: Hub> Application for HubEndpoint<H> {
     }
 
     fn deadline(&self) -> Option<Moment> {
-        if self.tasks.is_ready() {
+        if self.tasks.is_ready() || !self.local.jobs.borrow().is_empty() {
             return Some(Moment::START);
         }
         self.due.iter().copied().chain(self.local.clock.deadline()).min()

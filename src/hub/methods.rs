@@ -9,6 +9,7 @@ use super::Hub;
 use super::clients::Clients;
 use super::context::Context;
 use super::error::HubError;
+use super::filter::{Binds, Filter};
 use super::reply::Reply;
 use super::tasks::Call;
 use crate::base::HashMap;
@@ -48,11 +49,14 @@ pub struct Methods<H: Hub> {
     /// By registered spelling and by lower-case name: letter case does not matter (COR-093).
     names: HashMap<Box<str>, usize>,
     pub(super) timers: Vec<Timer<H>>,
+    /// The outermost first.
+    pub(super) filters: Vec<Box<dyn Filter<H>>>,
 }
 
 pub(super) struct Entry<H: Hub> {
     pub(super) name: Rc<str>,
     pub(super) run: Run<H>,
+    pub(super) binds: Binds,
 }
 
 pub(super) enum Run<H: Hub> {
@@ -108,6 +112,7 @@ pub(super) trait Answer {
 }
 
 /// Why a call failed, before or in the method.
+#[derive(Debug)]
 pub(super) enum Failure {
     Binding(BindingError),
     Refused(HubError),
@@ -123,7 +128,12 @@ pub(super) struct Timer<H> {
 
 impl<H: Hub> Methods<H> {
     pub(super) fn new() -> Self {
-        Self { entries: Vec::new(), names: HashMap::default(), timers: Vec::new() }
+        Self {
+            entries: Vec::new(),
+            names: HashMap::default(),
+            timers: Vec::new(),
+            filters: Vec::new(),
+        }
     }
 
     /// Offers a method under a name. It runs to its end, one at a time in each shard.
@@ -131,8 +141,8 @@ impl<H: Hub> Methods<H> {
     /// # Panics
     ///
     /// When the name is taken; there are no overloads, and letter case does not matter.
-    pub fn on<Args>(&mut self, name: &str, method: impl Method<H, Args>) -> &mut Self {
-        self.add(name, Run::Now(method.into_now()))
+    pub fn on<Args, M: Method<H, Args>>(&mut self, name: &str, method: M) -> &mut Self {
+        self.add(name, Run::Now(method.into_now()), M::binds)
     }
 
     /// Offers an asynchronous method: a function of a [`Call`] and up to ten owned arguments
@@ -161,8 +171,8 @@ impl<H: Hub> Methods<H> {
     /// # Panics
     ///
     /// When the name is taken.
-    pub fn on_async<Args>(&mut self, name: &str, method: impl AsyncMethod<H, Args>) -> &mut Self {
-        self.add(name, Run::Later(method.into_later()))
+    pub fn on_async<Args, M: AsyncMethod<H, Args>>(&mut self, name: &str, method: M) -> &mut Self {
+        self.add(name, Run::Later(method.into_later()), M::binds)
     }
 
     /// Calls `tick` every `period`, without drift. A shard that stood still calls it once, not
@@ -189,13 +199,13 @@ impl<H: Hub> Methods<H> {
         Some(&self.entries[index])
     }
 
-    fn add(&mut self, name: &str, run: Run<H>) -> &mut Self {
+    fn add(&mut self, name: &str, run: Run<H>, binds: Binds) -> &mut Self {
         let index = self.entries.len();
         let lower = name.to_lowercase();
         assert!(!self.names.contains_key(lower.as_str()), "two methods are called {name:?}");
         self.names.insert(lower.into(), index);
         self.names.insert(name.into(), index);
-        self.entries.push(Entry { name: name.into(), run });
+        self.entries.push(Entry { name: name.into(), run, binds });
         self
     }
 }
@@ -211,6 +221,10 @@ pub trait Method<H: Hub, Args>: 'static {
     #[doc(hidden)]
     #[allow(private_interfaces)]
     fn into_now(self) -> NowFn<H>;
+
+    /// Whether arguments fit.
+    #[doc(hidden)]
+    fn binds(arguments: Arguments<'_>) -> Result<(), BindingError>;
 }
 
 /// A function that can be an asynchronous hub method; see [`Methods::on_async`].
@@ -222,6 +236,10 @@ pub trait AsyncMethod<H: Hub, Args>: 'static {
     #[doc(hidden)]
     #[allow(private_interfaces)]
     fn into_later(self) -> LaterFn<H>;
+
+    /// Whether arguments fit.
+    #[doc(hidden)]
+    fn binds(arguments: Arguments<'_>) -> Result<(), BindingError>;
 }
 
 /// Counts arguments.
@@ -255,6 +273,14 @@ macro_rules! arity {
                     answer.answer(&result).map_err(Failure::Unwritable)
                 })
             }
+
+            fn binds(arguments: Arguments<'_>) -> Result<(), BindingError> {
+                #[allow(unused_mut, reason = "methods without arguments take none")]
+                let mut arguments = arguments;
+                arguments.expect_count(count!($($value)*))?;
+                $(arguments.take::<$argument>()?;)*
+                Ok(())
+            }
         }
 
         impl<H, F, R, K, Fut, $($argument,)*> AsyncMethod<H, (R, K, Fut, $($argument,)*)> for F
@@ -279,6 +305,14 @@ macro_rules! arity {
                         Ok(Box::new(result) as Box<dyn Writable>)
                     }))
                 })
+            }
+
+            fn binds(arguments: Arguments<'_>) -> Result<(), BindingError> {
+                #[allow(unused_mut, reason = "methods without arguments take none")]
+                let mut arguments = arguments;
+                arguments.expect_count(count!($($value)*))?;
+                $(arguments.take::<$argument>()?;)*
+                Ok(())
             }
         }
     };

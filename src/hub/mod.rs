@@ -13,8 +13,10 @@ mod context;
 mod dispatch;
 mod endpoint;
 mod error;
+mod filter;
 mod methods;
 mod options;
+mod rate_limit;
 mod registry;
 mod reply;
 mod stateful;
@@ -27,12 +29,15 @@ pub use closed::Closed;
 pub use context::Context;
 pub(crate) use endpoint::{HubEndpoint, contained};
 pub use error::HubError;
+pub use filter::{CallOutcome, Filter, FilteredCall};
 pub use methods::{AsyncMethod, Method, Methods};
 pub use options::HubOptions;
+pub use rate_limit::{Rate, RateLimit};
 pub use registry::{Counters, Delivery};
 pub(crate) use registry::{Registry, Ring};
 pub use reply::Reply;
 pub use tasks::Call;
+pub(crate) use tasks::{Contained, Local, Tasks};
 
 /// The server side of a conversation: a struct, one per shard, whose methods clients call.
 ///

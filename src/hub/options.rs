@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::rate_limit::RateLimit;
 use crate::protocol::hub_protocol::{HubProtocolKind, STATEFUL_BUFFER_BYTES};
 
 /// Options of one hub, with the names and defaults of ASP.NET Core SignalR (§4.1).
@@ -27,6 +28,8 @@ pub struct HubOptions {
     /// Bytes that may be sent to a client with stateful reconnect ahead of its acknowledgement
     /// (default 100 000, COR-147). What follows waits, up to `OutboxLimits::hard_bytes`.
     pub stateful_reconnect_buffer_size: usize,
+    /// How much one connection may send (default: no limit but those of its buffers).
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl Default for HubOptions {
@@ -40,6 +43,7 @@ impl Default for HubOptions {
             maximum_parallel_invocations_per_client: 1,
             supported_protocols: HubProtocolKind::ALL.to_vec(),
             stateful_reconnect_buffer_size: STATEFUL_BUFFER_BYTES,
+            rate_limit: None,
         }
     }
 }

@@ -63,6 +63,8 @@ pub struct Counters {
     pub not_resumed: u64,
     /// Connections that ended because the peer broke a protocol.
     pub violations: u64,
+    /// Calls that were refused because of a rate limit.
+    pub rate_limited: u64,
     /// Panics in the code of hubs.
     pub panics: u64,
 }
@@ -269,6 +271,11 @@ impl Registry {
         self.counters.panics += 1;
     }
 
+    /// Counts a call that was one too many.
+    pub(crate) fn count_rate_limited(&mut self) {
+        self.counters.rate_limited += 1;
+    }
+
     /// Queues last words and lets the connection end at the end of the turn. Everything that is
     /// queued for it later is dropped.
     pub(crate) fn end(&mut self, key: ConnectionKey, closed: Closed) {
@@ -311,6 +318,7 @@ impl Registry {
             connection.framing.write_end(&mut self.frame, code, reason);
         }
         connection.cut = code.is_none();
+        connection.failed = matches!(closed, Closed::Failed(_));
         connection.stage = Stage::Closing;
         let time = if connection.polls() {
             connection.options.disconnect_timeout

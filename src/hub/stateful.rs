@@ -11,6 +11,7 @@ use super::closed::Closed;
 use super::context::Context;
 use super::dispatch::Flow;
 use super::endpoint::{HubEndpoint, contained, queue};
+use super::rate_limit::Charge;
 use super::registry::{Registry, kind_of};
 use crate::base::{ConnectionKey, Moment, Shared};
 use crate::protocol::hub_protocol::{HubMessage, HubProtocolKind, ProtocolError, RecordBuffer};
@@ -191,7 +192,9 @@ impl<H: Hub> HubEndpoint<H> {
         &mut self,
         registry: &mut Registry,
         key: ConnectionKey,
+        protocol: HubProtocolKind,
         message: HubMessage<'_>,
+        charge: Charge,
     ) -> Flow {
         let now = registry.now;
         let Some(connection) = registry.get_mut(key) else { return Flow::Ended };
@@ -210,15 +213,21 @@ impl<H: Hub> HubEndpoint<H> {
             HubMessage::Invocation(_) | HubMessage::StreamInvocation(_) if !may_call => {
                 return Flow::Blocked;
             }
-            message if !message.is_numbered() => return self.on_message(registry, key, message),
+            message if !message.is_numbered() => {
+                return self.on_charged(registry, key, protocol, message, charge);
+            }
             _ => {}
         }
         match stateful.inbound.receive() {
             Ok(true) => stateful.ack_at = stateful.ack_at.min(now + ACK_INTERVAL),
-            Ok(false) => return Flow::Next,
+            Ok(false) => {
+                // It was paid for when it came first.
+                self.refund(key, charge);
+                return Flow::Next;
+            }
             Err(error) => return refuse(registry, key, error),
         }
-        let flow = self.on_message(registry, key, message);
+        let flow = self.on_charged(registry, key, protocol, message, charge);
         if flow == Flow::Blocked
             && let Some(connection) = registry.get_mut(key)
             && let Some(stateful) = &mut connection.stateful

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use super::Hub;
 use super::clients::Clients;
+use super::endpoint::contained;
 use super::registry::Ring;
-use crate::base::{ConnectionId, ConnectionKey, Moment};
+use crate::base::{ConnectionId, ConnectionKey, Keyed as _, Moment, Table, TaskKey};
 
 /// The owned handle that an asynchronous method gets in place of `&mut self` and a context.
 pub struct Call<H: Hub> {
@@ -32,6 +33,11 @@ impl<H: Hub> Clone for Call<H> {
 impl<H: Hub> Call<H> {
     pub(super) fn new(local: &Rc<Local<H>>, connection: ConnectionKey, id: ConnectionId) -> Self {
         Self { local: local.clone(), connection, id }
+    }
+
+    /// The handle of code that no connection has called.
+    pub(crate) fn of_nobody(local: &Rc<Local<H>>) -> Self {
+        Self::new(local, ConnectionKey::new(u32::MAX, 0), ConnectionId::NONE)
     }
 
     /// The public id of the calling connection.
@@ -86,7 +92,7 @@ impl<H: Hub> Call<H> {
 }
 
 /// What the tasks of one hub share with it.
-pub(super) struct Local<H: Hub> {
+pub(crate) struct Local<H: Hub> {
     pub(super) jobs: RefCell<VecDeque<Job<H>>>,
     pub(super) clock: Rc<Clock>,
 }
@@ -190,47 +196,76 @@ impl<T> Future for Filled<T> {
 
 type Task<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// The tasks of one hub.
-pub(super) struct Tasks<T> {
-    running: slab::Slab<(u64, Task<T>)>,
+/// Futures that a shard polls: those of one hub, or of ordinary requests.
+pub(crate) struct Tasks<T> {
+    running: Table<TaskKey, Task<T>>,
     ready: Arc<Ready>,
-    next_number: u64,
 }
 
 impl<T> Tasks<T> {
-    pub(super) fn new(ring: Ring) -> Self {
-        Self {
-            running: slab::Slab::new(),
-            ready: Arc::new(Ready { queue: Mutex::default(), ring }),
-            next_number: 0,
-        }
+    pub(crate) fn new(ring: Ring) -> Self {
+        let ready = Arc::new(Ready { queue: Mutex::default(), ring });
+        Self { running: Table::default(), ready }
     }
 
     /// Adds a task; it is polled first by the next [`Tasks::poll`].
-    pub(super) fn spawn(&mut self, task: Task<T>) {
-        let number = self.next_number;
-        self.next_number += 1;
-        let place = self.running.insert((number, task));
-        self.ready.lock().push((place, number));
+    pub(crate) fn spawn(&mut self, task: Task<T>) -> TaskKey {
+        let key = self.running.insert(task);
+        self.ready.lock().push(key);
+        key
     }
 
-    pub(super) fn is_ready(&self) -> bool {
-        !self.ready.lock().is_empty()
+    /// Drops a task that nobody waits for any more.
+    pub(crate) fn cancel(&mut self, key: TaskKey) {
+        let task = self.running.remove(key);
+        if let Err(panic) = contained(|| drop(task)) {
+            tracing::error!(panic, "a task panicked while it was dropped");
+        }
     }
 
-    /// Polls who was woken, once each; returns what ended. A task that panics ends without a
-    /// value; `panicked` counts those.
-    pub(super) fn poll(&mut self, ended: &mut Vec<T>) {
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.running.is_empty() && !self.ready.lock().is_empty()
+    }
+
+    /// Whether a task is known and has not ended.
+    #[cfg(feature = "sim")]
+    pub(crate) fn contains(&self, key: TaskKey) -> bool {
+        self.running.get(key).is_some()
+    }
+
+    /// How many have not ended.
+    #[cfg(feature = "sim")]
+    pub(crate) fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Polls who was woken, once each; adds what ended.
+    pub(crate) fn poll(&mut self, ended: &mut Vec<T>) {
         let woken = std::mem::take(&mut *self.ready.lock());
-        for (place, number) in woken {
-            let Some((current, task)) = self.running.get_mut(place) else { continue };
-            if *current != number {
-                continue;
-            }
-            let waker = Waker::from(Arc::new(Wakes { ready: self.ready.clone(), place, number }));
+        for key in woken {
+            let Some(task) = self.running.get_mut(key) else { continue };
+            let waker = Waker::from(Arc::new(Wakes { ready: self.ready.clone(), key }));
             if let Poll::Ready(value) = task.as_mut().poll(&mut TaskContext::from_waker(&waker)) {
-                drop(self.running.remove(place));
+                drop(self.running.remove(key));
                 ended.push(value);
+            }
+        }
+    }
+}
+
+/// A task whose panic ends it without a value.
+pub(crate) struct Contained<F>(pub(crate) F);
+
+impl<F: Future + Unpin> Future for Contained<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let task = Pin::new(&mut self.0);
+        match contained(|| task.poll(context)) {
+            Ok(poll) => poll.map(Some),
+            Err(panic) => {
+                tracing::error!(panic, "a task panicked");
+                Poll::Ready(None)
             }
         }
     }
@@ -238,28 +273,27 @@ impl<T> Tasks<T> {
 
 /// Who was woken, from whatever thread.
 struct Ready {
-    queue: Mutex<Vec<(usize, u64)>>,
+    queue: Mutex<Vec<TaskKey>>,
     ring: Ring,
 }
 
 impl Ready {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(usize, u64)>> {
-        // A panic elsewhere leaves a vector of numbers, which is never half-written.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<TaskKey>> {
+        // A panic elsewhere leaves a vector of keys, which is never half-written.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct Wakes {
     ready: Arc<Ready>,
-    place: usize,
-    number: u64,
+    key: TaskKey,
 }
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
         let first = {
             let mut queue = self.ready.lock();
-            queue.push((self.place, self.number));
+            queue.push(self.key);
             queue.len() == 1
         };
         if first {

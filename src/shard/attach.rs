@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::Engine;
 use super::routes::Mount;
 use crate::base::{ConnectionKey, SocketKey};
+use crate::hub::contained;
 use crate::protocol::http::{Method, Request, Response};
 use crate::protocol::negotiate;
 use crate::protocol::url;
@@ -28,6 +29,9 @@ impl Engine {
     pub(super) fn negotiate(&mut self, mount: &Mount, request: &Request<'_>) -> Response<'static> {
         if request.method() != Method::Post {
             return Response::text(405, "");
+        }
+        if let Some(elsewhere) = self.redirect(request) {
+            return elsewhere;
         }
         let versions = parameters(request, "negotiateVersion");
         let mut body = Vec::new();
@@ -54,6 +58,28 @@ impl Engine {
             }
         }
         Response::new(200).content_type("application/json").body(body)
+    }
+
+    /// `POST {path}/negotiate` where no hub is, but perhaps a way to one.
+    pub(super) fn redirect_only(&mut self, request: &Request<'_>) -> Response<'static> {
+        if request.method() != Method::Post {
+            return Response::text(405, "");
+        }
+        self.redirect(request).unwrap_or_else(|| Response::text(404, "Not Found"))
+    }
+
+    /// Where a client that negotiates is sent, if it is (§1.2).
+    fn redirect(&mut self, request: &Request<'_>) -> Option<Response<'static>> {
+        let path = request.path();
+        let redirector = self.routes.redirector(&path)?;
+        let redirect = contained(|| redirector(request)).unwrap_or_else(|panic| {
+            self.registry.count_panic();
+            tracing::error!(panic, "a redirect panicked; its client stays here");
+            None
+        })?;
+        let mut body = Vec::new();
+        redirect.write(&mut body);
+        Some(Response::new(200).content_type("application/json").body(body))
     }
 
     /// Any request on the path of a hub itself (§1.3, §1.4, appendix A.1).
@@ -200,7 +226,9 @@ impl Engine {
         connection.socket = Some(socket_key);
         // Answers to earlier requests of this socket leave first; the 101 follows them.
         connection.outbox = std::mem::take(&mut http.outbox);
-        self.registry.control(key, |out| websocket::write_response(out, accept, subprotocol));
+        let headers = &http.headers;
+        self.registry
+            .control(key, |out| websocket::write_response(out, accept, subprotocol, headers));
         if let Some(socket) = self.sockets.get_mut(socket_key) {
             socket.stage = SocketStage::WebSocket(WebSocketStage {
                 decoder: Decoder::new(Role::Server),

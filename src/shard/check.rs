@@ -22,6 +22,7 @@ impl Engine {
                         .registry
                         .get(connection)
                         .is_some_and(|known| known.posts.contains(&key)),
+                    Some(Pending::Exchange { task, .. }) => self.exchanges.contains(task),
                 },
                 SocketStage::Lingering(_) | SocketStage::Closing => true,
             };

@@ -23,6 +23,7 @@ impl Engine {
             .header("Cache-Control", "no-cache,no-store")
             .header("Pragma", "no-cache")
             .header("Content-Encoding", "identity")
+            .with(&http.headers)
             .streaming();
         let reusable = !response.closes(reply_to);
         if let Some(connection) = self.registry.get_mut(key) {

@@ -131,6 +131,8 @@ pub struct Connection {
     pub hub: HubState,
     /// It ends without last words: the socket is cut as soon as the turn ends.
     pub cut: bool,
+    /// It ends with an error of the server: the poll that asks for more is told so.
+    pub failed: bool,
     /// It has left all tables; only its last bytes are still on their way.
     pub departed: bool,
     /// It stands in the list of those whose outbox or alarms changed this turn.
@@ -193,6 +195,7 @@ impl Connection {
             options,
             hub: HubState::default(),
             cut: false,
+            failed: false,
             departed: false,
             dirty: false,
         }

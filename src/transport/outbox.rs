@@ -171,11 +171,11 @@ impl Outbox {
         let begun = self.taken as usize + usize::from(self.front_sent > 0);
         let mut waiting = self.frames.split_off(begun);
         for frame in waiting.drain(..) {
-            if !frame.has_messages {
-                self.frames.push_back(frame);
-            } else {
+            if frame.has_messages {
                 self.bytes -= frame.bytes.len();
                 pool.give(frame.bytes);
+            } else {
+                self.frames.push_back(frame);
             }
         }
     }

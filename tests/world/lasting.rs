@@ -167,6 +167,11 @@ impl Guest {
     }
 }
 
+/// So many messages, as the number of the last one.
+pub(crate) fn number(count: usize) -> i64 {
+    i64::try_from(count).expect("tests send few")
+}
+
 fn payload(frame: &Frame) -> Vec<u8> {
     match frame {
         Frame::Text(text) => text.clone().into_bytes(),

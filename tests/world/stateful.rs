@@ -7,7 +7,9 @@ use tickhub::sim::{Wire, World};
 use tickhub::{ConnectionOptions, HubOptions, HubProtocolKind};
 
 use crate::hall::{Hall, hall, log};
-use crate::lasting::{Guest, Json, STATEFUL, Say, lasting_hall, lasting_hall_with, negotiated};
+use crate::lasting::{
+    Guest, Json, STATEFUL, Say, lasting_hall, lasting_hall_with, negotiated, number,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -293,6 +295,9 @@ fn odd_acknowledgements() {
     }
 }
 
+/// What a client sends, whether after it came back, and what it hears or is accused of.
+type Row<'a> = (&'a [Say<'a>], bool, Result<&'a [&'a str], &'a str>);
+
 /// T-SR, one row for each: what ends the connection with an error, and what does not.
 #[test]
 fn cor_146_and_odd_sequences() {
@@ -300,7 +305,7 @@ fn cor_146_and_odd_sequences() {
     let (gap, first) = ("Sequence ID greater than", "Sequence IDs begin at 1.");
     let early = "before the sequence ID of its transport";
     // After two messages of the client; on the first socket or on the second.
-    let rows: [(&[Say<'_>], bool, Result<&[&str], &str>); 14] = [
+    let rows: [Row<'_>; 14] = [
         (&[Say::Sequence(4)], false, Err(gap)),
         (&[Say::Sequence(3), call], false, Ok(&["9: 9"])),
         (&[Say::Sequence(1), call, call, call], false, Ok(&["9: 9"])),
@@ -419,13 +424,13 @@ fn who_comes_back_takes_over_and_the_old_socket_is_cut() {
 fn many_losses_cost_nothing_and_lose_nothing() {
     in_both(|world, mut guest| {
         let mut heard = 1;
-        for number in 0..200 {
-            tell_all(world, number);
+        for round in 0..200 {
+            tell_all(world, round);
             guest.lose_and_come_back(world);
             let messages = guest.hear_calls(world);
             assert_eq!(messages[0], format!("sequence {heard}"));
-            assert_eq!(messages.last(), Some(&format!("news [{number}]")));
-            heard += messages.len() as i64 - 1;
+            assert_eq!(messages.last(), Some(&format!("news [{round}]")));
+            heard += number(messages.len()) - 1;
             guest.say(world, &[Say::Sequence(1), Say::Ack(heard - 1)]);
         }
         assert_eq!(world.counters(0).resumed, 200);

@@ -6,7 +6,7 @@ use tickhub::sim::World;
 use tickhub::{ConnectionOptions, HttpOptions, HubOptions, HubProtocolKind, OutboxLimits};
 
 use crate::hall::{Hall, guest, log};
-use crate::lasting::{Guest, Json, Say, lasting_hall_with};
+use crate::lasting::{Guest, Json, STATEFUL, Say, lasting_hall_with, number};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -96,7 +96,7 @@ fn what_waits_is_sent_in_order_after_a_loss() {
         assert_eq!(heard.len(), before, "the limit holds for what is sent again");
         let mut acknowledged = 1;
         while heard.len() < 21 {
-            let more = (heard.len() + 1) as i64;
+            let more = number(heard.len() + 1);
             assert!(more > acknowledged, "it goes on");
             acknowledged = more;
             guest.say(&mut world, &[Say::Ack(acknowledged)]);
@@ -130,7 +130,7 @@ fn calls_ahead_of_their_acknowledgement_do_not_wait_for_themselves() {
                     assert!(message.starts_with(&format!("{answered}: ")), "in order: {message}");
                     answered += 1;
                 }
-                guest.say(&mut world, &[Say::Ack(answered as i64 + 1)]);
+                guest.say(&mut world, &[Say::Ack(number(answered + 1))]);
             }
         }
         assert_eq!(world.counters(0).too_slow, 0);
@@ -245,12 +245,12 @@ fn all_together_have_a_limit_and_everybody_a_share_of_it() {
         &connection,
     );
     let mut greedy: Vec<Guest> =
-        (0..3).map(|_| Guest::with(&mut world, Json, crate::lasting::STATEFUL, 2)).collect();
-    let mut modest = Guest::with(&mut world, Json, crate::lasting::STATEFUL, 2);
+        (0..3).map(|_| Guest::with(&mut world, Json, STATEFUL, 2)).collect();
+    let mut modest = Guest::with(&mut world, Json, STATEFUL, 2);
     let mut acknowledged = 0;
     for round in 0..40 {
         burst(&mut world, 1);
-        acknowledged += modest.hear_calls(&mut world).len() as i64;
+        acknowledged += number(modest.hear_calls(&mut world).len());
         modest.say(&mut world, &[Say::Ack(acknowledged)]);
         let ended = world.counters(0).too_slow;
         // 1 000 bytes are the share of each; before 4 000 are together nobody goes.

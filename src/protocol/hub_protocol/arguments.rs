@@ -31,8 +31,30 @@ pub struct Arguments<'a> {
     places: Places,
 }
 
+/// Arguments in memory of their own, for whoever looks at them before they are taken.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedArguments {
+    protocol: HubProtocolKind,
+    encoded: Vec<u8>,
+    offset: usize,
+    places: Places,
+}
+
+impl OwnedArguments {
+    /// All of them, to be taken.
+    pub(crate) fn lend(&mut self) -> Arguments<'_> {
+        Arguments {
+            protocol: self.protocol,
+            rest: &mut self.encoded,
+            offset: self.offset,
+            taken: 0,
+            places: self.places.clone(),
+        }
+    }
+}
+
 /// How the arguments are found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Places {
     /// Their places are known, because JSON has to be read to its end anyway.
     Known(Spans),
@@ -89,6 +111,17 @@ impl<'a> Arguments<'a> {
     pub(super) fn counted(encoded: &'a mut [u8], count: Option<Counted>) -> Self {
         let protocol = HubProtocolKind::MessagePack;
         Self { protocol, rest: encoded, offset: 0, taken: 0, places: Places::Found(count) }
+    }
+
+    /// A copy of them all; none was taken yet.
+    pub(crate) fn to_owned_arguments(&self) -> OwnedArguments {
+        debug_assert_eq!(self.taken, 0, "a copy of all arguments");
+        OwnedArguments {
+            protocol: self.protocol,
+            encoded: self.rest.to_vec(),
+            offset: self.offset,
+            places: self.places.clone(),
+        }
     }
 
     /// How many the caller sent, whatever was taken meanwhile.

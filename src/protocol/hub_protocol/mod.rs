@@ -25,6 +25,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub(crate) use arguments::OwnedArguments;
 pub use arguments::{ArgumentSink, Arguments, ToArguments};
 pub use framing::{RECEIVE_BYTES_MAX, RecordBuffer};
 pub use numbered::{Inbound, Outbound, STATEFUL_BUFFER_BYTES};
@@ -234,6 +235,17 @@ impl HubProtocolKind {
                 out.push(framing::RECORD_SEPARATOR);
             }
             Self::MessagePack => messagepack::write_record(out, record),
+        }
+    }
+
+    /// The record in one whole frame that was written here.
+    pub(crate) fn unframed(self, frame: &mut [u8]) -> &mut [u8] {
+        match self {
+            Self::Json => {
+                let end = frame.len() - 1;
+                &mut frame[..end]
+            }
+            Self::MessagePack => messagepack::unframed(frame),
         }
     }
 
