@@ -82,8 +82,8 @@ struct Readme;
 
 pub use base::{ConnectionId, ToConnectionId};
 pub use hub::{
-    AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery, Filter,
-    FilteredCall, Hub, HubError, HubOptions, Method, Methods, Rate, RateLimit, Reply,
+    Answer, AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery,
+    Filter, FilteredCall, Hub, HubError, HubOptions, Method, Methods, Rate, RateLimit, Reply,
 };
 pub use io::DriverChoice;
 pub use protocol::http;

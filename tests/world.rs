@@ -45,6 +45,8 @@ mod redirects;
 mod regressions;
 #[path = "world/requests.rs"]
 mod requests;
+#[path = "world/results.rs"]
+mod results;
 #[path = "world/stateful.rs"]
 mod stateful;
 #[path = "world/stateful_limits.rs"]

@@ -34,6 +34,6 @@ mod open;
 mod options;
 mod session;
 
-pub use event::{CallId, Event, Invocation, Outcome, Payload};
+pub use event::{CallId, Event, Invocation, Outcome, Payload, QuestionId};
 pub use machine::{Client, Need, SendError};
 pub use options::{Options, RECONNECT_DELAYS};

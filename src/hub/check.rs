@@ -21,6 +21,11 @@ impl Registry {
         if (kept, numbered) != (self.kept.bytes, self.kept.connections) {
             return Err(format!("{kept} bytes are kept by {numbered}, not as in {:?}", self.kept));
         }
+        for key in self.questions.borrow().asked() {
+            if self.get(key).is_none_or(|connection| connection.departed) {
+                return Err(format!("connection {key:?} is gone, and a question to it is open"));
+            }
+        }
         for (index, world) in self.worlds.iter().enumerate() {
             world.check(|slot| {
                 let found = self.connections.at_slot(slot);

@@ -3,9 +3,11 @@
 //! Handlers only queue here. What changed is remembered, and the shard sends it at the end of the
 //! turn.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::ask::Questions;
 use super::closed::Closed;
 use super::stateful::Kept;
 use super::world::World;
@@ -32,6 +34,8 @@ pub(crate) struct Registry {
     dirty: Vec<ConnectionKey>,
     ending: Vec<(ConnectionKey, Closed)>,
     waiting: Vec<ConnectionKey>,
+    /// What clients were asked; shared with those who wait for the answers.
+    pub(super) questions: Rc<RefCell<Questions>>,
     /// One message, encoded in each hub protocol that its audience speaks.
     pub(super) bodies: [Vec<u8>; HubProtocolKind::ALL.len()],
     /// Every hub protocol that was ever chosen here.
@@ -104,6 +108,7 @@ impl Registry {
             dirty: Vec::new(),
             ending: Vec::new(),
             waiting: Vec::new(),
+            questions: Rc::default(),
             bodies: Default::default(),
             spoken: Protocols::default(),
             answer: Vec::new(),
@@ -191,6 +196,7 @@ impl Registry {
     /// The connection leaves its world, its groups, and the table of tokens: there it stays only
     /// when a poll is still to hear of its end.
     pub(crate) fn leave(&mut self, key: ConnectionKey) {
+        self.fail_questions(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.departed = true;
         if !connection.awaits_farewell() {
@@ -259,6 +265,7 @@ impl Registry {
             && self.by_id.is_empty()
             && self.by_token.is_empty()
             && self.connections.is_empty()
+            && self.questions.borrow().asked().next().is_none()
     }
 
     /// What happened so far.

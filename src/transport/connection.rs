@@ -44,6 +44,8 @@ pub struct ConnectionOptions {
     pub groups_max: usize,
     /// Bytes in the name of a group (default 1 024, T-GROUP).
     pub group_name_bytes_max: usize,
+    /// Questions to the client that may be open at a time (default 1 024).
+    pub questions_max: usize,
     /// Says who the user of a connection is, by the request that opened its transport.
     pub user_id: Option<fn(&RequestHead) -> Option<String>>,
 }
@@ -62,6 +64,7 @@ impl Default for ConnectionOptions {
             outbox: OutboxLimits::default(),
             groups_max: 1024,
             group_name_bytes_max: 1024,
+            questions_max: 1024,
             user_id: None,
         }
     }
