@@ -39,6 +39,8 @@ mod packed;
 mod packed_polls;
 #[path = "world/rates.rs"]
 mod rates;
+#[path = "world/raw.rs"]
+mod raw;
 #[path = "world/redirects.rs"]
 mod redirects;
 #[path = "world/regressions.rs"]
@@ -51,6 +53,8 @@ mod results;
 mod stateful;
 #[path = "world/stateful_limits.rs"]
 mod stateful_limits;
+#[path = "world/threats.rs"]
+mod threats;
 #[path = "world/web.rs"]
 mod web;
 

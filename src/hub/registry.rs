@@ -14,7 +14,9 @@ use super::world::World;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::websocket::{self, Kind, OpCode};
-use crate::transport::{Connection, ConnectionOptions, Framing, Joiner, NEVER, Overflow, Stage};
+use crate::transport::{
+    Connection, ConnectionOptions, Framing, Joiner, NEVER, Overflow, Stage, Transport,
+};
 
 /// Rings the shard that owns a registry, from any thread.
 pub(crate) type Ring = Arc<dyn Fn() + Send + Sync>;
@@ -321,7 +323,9 @@ impl Registry {
             protocol.write_close(body, message.error.as_deref(), message.allow_reconnect);
             connection.framing.write(&mut self.frame, kind_of(protocol), body);
         }
-        if let Some(code) = code {
+        if let Some(code) = code
+            && !connection.output_closed
+        {
             connection.framing.write_end(&mut self.frame, code, reason);
         }
         connection.cut = code.is_none();
@@ -345,6 +349,23 @@ impl Registry {
         }
         self.ending.push((key, closed));
         self.mark(key);
+    }
+
+    /// Queues the Close frame and goes on reading until the client's comes, or `close_timeout` has
+    /// passed. Nothing is queued for the connection any more. Over transports that have no such
+    /// half this is the end.
+    pub(crate) fn close_output(&mut self, key: ConnectionKey, code: u16, reason: &str) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.transport != Some(Transport::WebSockets) {
+            self.end_with(key, Closed::Aborted, Some(code), reason);
+            return;
+        }
+        if !connection.is_open() {
+            return;
+        }
+        connection.output_closed = true;
+        connection.stage_ends = self.now + connection.options.close_timeout;
+        self.control(key, |out| websocket::write_close(out, Some(code), reason));
     }
 
     /// The kernel took the batch that was in flight for a connection.

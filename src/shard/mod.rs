@@ -27,7 +27,9 @@ use crate::hub::{
     contained,
 };
 use crate::io::{Completion, Op};
-use crate::raw::{Bytes, ConnectionHandler, Messages, RawEndpoint, RawOptions, WebSocket};
+use crate::raw::{
+    Bytes, ConnectionHandler, KeepAlive, Messages, RawEndpoint, RawOptions, WebSocket,
+};
 use crate::transport::{ConnectionOptions, Socket, SocketStage};
 
 use alarms::Token;
@@ -124,10 +126,11 @@ impl Engine {
         options: &RawOptions,
     ) {
         let world = self.registry.add_world();
-        let interval = options.keep_alive_interval;
-        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, interval)));
+        let (interval, timeout) = (options.keep_alive_interval, options.keep_alive_timeout);
+        let keep_alive = KeepAlive { interval, timeout };
+        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, keep_alive)));
         let mount = Mount { world, options: Rc::new(options.connection()) };
-        self.routes.add_websocket(path, mount, options.subprotocols.clone());
+        self.routes.add_websocket(path, mount, options.otherwise);
     }
 
     /// Serves connections without a hub at a path and below it at `negotiate`.
@@ -138,7 +141,7 @@ impl Engine {
         options: ConnectionOptions,
     ) {
         let world = self.registry.add_world();
-        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, None)));
+        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, KeepAlive::default())));
         self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
     }
 

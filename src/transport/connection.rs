@@ -35,6 +35,9 @@ pub struct ConnectionOptions {
     /// nothing had happened (default no; `AllowStatefulReconnects`, §5). How much is kept for it:
     /// `HubOptions::stateful_reconnect_buffer_size`.
     pub allow_stateful_reconnects: bool,
+    /// WebSocket subprotocols that are spoken here, best first (default none): the first one that
+    /// the client offers is chosen (COR-042).
+    pub sub_protocols: Vec<String>,
     /// What a WebSocket message may weigh. For hubs the number of fragments counts alone
     /// (default 1 024, T-FRAG): the size of hub messages is limited by their own option.
     pub websocket: websocket::Limits,
@@ -60,6 +63,7 @@ impl Default for ConnectionOptions {
             close_timeout: Duration::from_secs(5),
             minimum_protocol_version: 0,
             allow_stateful_reconnects: false,
+            sub_protocols: Vec::new(),
             websocket: websocket::Limits::default(),
             outbox: OutboxLimits::default(),
             groups_max: 1024,
@@ -132,6 +136,8 @@ pub struct Connection {
     pub options: Rc<ConnectionOptions>,
     /// The part of the state that only hubs need.
     pub hub: HubState,
+    /// The Close frame was sent, and what the client still sends is read (RFC 6455 §5.5.1).
+    pub output_closed: bool,
     /// It ends without last words: the socket is cut as soon as the turn ends.
     pub cut: bool,
     /// It ends with an error of the server: the poll that asks for more is told so.
@@ -197,6 +203,7 @@ impl Connection {
             groups: SmallVec::new(),
             options,
             hub: HubState::default(),
+            output_closed: false,
             cut: false,
             failed: false,
             departed: false,
@@ -263,7 +270,12 @@ impl Connection {
 
     /// Whether messages may be queued for it.
     pub fn is_open(&self) -> bool {
-        self.stage == Stage::Open
+        self.stage == Stage::Open && !self.output_closed
+    }
+
+    /// Whether its Close frame was sent or will not be: no frame may follow.
+    pub fn is_silent(&self) -> bool {
+        self.stage == Stage::Closing || self.output_closed
     }
 }
 
