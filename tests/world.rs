@@ -25,6 +25,8 @@ mod front;
 mod hall;
 #[path = "world/lasting.rs"]
 mod lasting;
+#[path = "world/lifecycle.rs"]
+mod lifecycle;
 #[path = "world/limits.rs"]
 mod limits;
 #[path = "world/long_polling.rs"]

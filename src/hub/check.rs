@@ -50,7 +50,8 @@ impl Registry {
         if connection.is_parked() && (connection.socket.is_some() || !outbox.is_empty()) {
             return Err("it is parked and has a socket, or something for one".into());
         }
-        if connection.stage == Stage::Closing && connection.stage_ends == crate::transport::NEVER {
+        let ends = connection.stage_ends != crate::transport::NEVER;
+        if connection.stage == Stage::Closing && connection.departed && !ends {
             return Err("it closes without an end".into());
         }
         let world = &self.worlds[usize::from(connection.world)];
