@@ -44,6 +44,9 @@ pub enum Closed {
     Drained,
     /// The hub ended it and invited the client to come back.
     Moved,
+    /// The identity of the client has expired; it may come back with a new one
+    /// (`close_on_authentication_expiration`).
+    Expired,
     /// `on_connected` refused it; `on_disconnected` is not called (COR-117).
     Refused {
         /// The name of the kind of error.
@@ -76,6 +79,7 @@ impl Closed {
             | Self::NotResumed
             | Self::Drained
             | Self::Moved
+            | Self::Expired
             | Self::Handshake => None,
         }
     }
@@ -135,6 +139,7 @@ impl fmt::Display for Closed {
             Self::NotResumed => f.write_str("the transport was lost, and nobody came back"),
             Self::Drained => f.write_str("the server is going down"),
             Self::Moved => f.write_str("sent away by the hub, to come back"),
+            Self::Expired => f.write_str("the authentication has expired"),
             Self::Handshake => f.write_str("the handshake failed"),
             _ => {
                 let (type_name, detail) = self.error().expect("the other reasons are errors");
@@ -163,6 +168,7 @@ mod tests {
         };
         assert_eq!(message(Closed::Aborted, true), plain(None, false));
         assert_eq!(message(Closed::Drained, true), plain(None, true));
+        assert_eq!(message(Closed::Expired, true), plain(None, true));
         assert_eq!(message(Closed::ByClientWithError("E".into()), true), plain(None, false));
         assert_eq!(message(Closed::Lost, true), None);
         let base = "Connection closed with an error.";

@@ -343,6 +343,7 @@ impl Registry {
         connection.poll_ends = NEVER;
         connection.ping_at = NEVER;
         connection.silent_at = NEVER;
+        connection.expires_at = NEVER;
         connection.backlog = Vec::new();
         if !self.keep_last_words(key, &closed)
             && !self.frame.is_empty()

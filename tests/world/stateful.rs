@@ -469,7 +469,7 @@ fn a_drain_ends_those_who_are_not_there() {
 #[test]
 fn nobody_takes_over_the_connection_of_somebody_else() {
     let connection = ConnectionOptions {
-        user_id: Some(|request| request.query("user").map(std::borrow::Cow::into_owned)),
+        user_id: Some(|request, _| request.query("user").map(std::borrow::Cow::into_owned)),
         ..ConnectionOptions::default()
     };
     let mut world = lasting_hall_with(&HubOptions::default(), connection);
