@@ -153,8 +153,12 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Mounts everything; what is not mounted is 404 without a body.
 pub(crate) fn serve(server: Server) -> Server {
     let events = Events::default();
-    let connection =
-        ConnectionOptions { disconnect_timeout: 5 * SECOND, ..ConnectionOptions::default() };
+    let connection = ConnectionOptions {
+        disconnect_timeout: 5 * SECOND,
+        // As the original does unless told otherwise.
+        allowed_origins: Origins::Any,
+        ..ConnectionOptions::default()
+    };
     let server = one_world(server.authenticate(sign_in::identity), &events, &connection);
     let server = worlds_of_their_own(server, &events, &connection);
     let server = raw::serve(server);
@@ -215,7 +219,12 @@ fn worlds_of_their_own(server: Server, events: &Events, connection: &ConnectionO
         ConnectionOptions { authorize: Some(Policy::role(sign_in::ADMIN)), ..connection.clone() };
     let expiring =
         ConnectionOptions { close_on_authentication_expiration: true, ..connection.clone() };
+    let stateful = ConnectionOptions { allow_stateful_reconnects: true, ..connection.clone() };
+    let stateful_small =
+        HubOptions { stateful_reconnect_buffer_size: 300, ..HubOptions::default() };
     let worlds = [
+        ("/stateful", plain.clone(), &stateful),
+        ("/stateful-small", stateful_small, &stateful),
         ("/auth", plain.clone(), &signed_in),
         ("/admin", plain.clone(), &admin),
         ("/expiring", plain.clone(), &expiring),
