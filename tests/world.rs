@@ -27,6 +27,8 @@ mod filters;
 mod front;
 #[path = "world/hall.rs"]
 mod hall;
+#[path = "world/lasting.rs"]
+mod lasting;
 #[path = "world/lifecycle.rs"]
 mod lifecycle;
 #[path = "world/limits.rs"]
@@ -55,6 +57,10 @@ mod requests;
 mod results;
 #[path = "world/secrets.rs"]
 mod secrets;
+#[path = "world/stateful.rs"]
+mod stateful;
+#[path = "world/stateful_limits.rs"]
+mod stateful_limits;
 #[path = "world/threats.rs"]
 mod threats;
 #[path = "world/web.rs"]

@@ -560,3 +560,29 @@ fn users_are_addressed_by_the_id_of_their_identity_or_by_what_the_endpoint_says(
     };
     assert_eq!(["blue", "Blue", "ann", ""].map(|user| reached(user, world)), [1, 0, 0, 0]);
 }
+
+#[test]
+fn only_who_left_comes_back_to_a_stateful_connection() {
+    let options =
+        ConnectionOptions { allow_stateful_reconnects: true, ..ConnectionOptions::default() };
+    let mut world = World::new(1)
+        .hub_with("/hub", Club::default, &HubOptions::default(), &options)
+        .authenticate(&(by_name as fn(&Request<'_>) -> Option<Identity>));
+    let world = &mut world;
+    let negotiate = "/hub/negotiate?negotiateVersion=1&useStatefulReconnect=true";
+    let answer = send(world, "POST", &format!("{negotiate}&access_token=user:ann"), &[]);
+    let document: Value = serde_json::from_str(&answer.body).expect("a document");
+    let target = format!("/hub?id={}", document["connectionToken"].as_str().expect("a token"));
+    let ann = format!("{target}&access_token=user:ann");
+    let mut wire = Wire::websocket(world, &ann);
+    wire.text(world, r#"{"protocol":"json","version":2}"#);
+    assert_eq!(wire.hear(world), ["{}"]);
+    wire.reset(world);
+    for (more, status) in [("", 403), ("&access_token=user:bob", 403)] {
+        let answer = Wire::tcp(world).upgrade(world, &format!("{target}{more}"), &[]);
+        assert_eq!((answer.head.status(), &*answer.body), (status, ""), "{more:?}");
+    }
+    let mut wire = Wire::websocket(world, &ann);
+    wire.text(world, r#"{"type":9,"sequenceId":1}"#);
+    assert!(wire.hear(world)[0].contains("\"type\":9"));
+}
