@@ -80,9 +80,12 @@ pub mod architecture {}
 struct Readme;
 
 pub use base::{ConnectionId, ToConnectionId};
+/// What a streaming hub method returns; [`iter`] makes one.
+pub use futures_core::Stream;
 pub use hub::{
-    AsyncMethod, Audience, Call, Clients, Closed, Context, Counters, Delivery, Hub, HubError,
-    HubOptions, Method, Methods, Reply,
+    AsyncMethod, AsyncStreamMethod, Audience, Call, Clients, Closed, Context, Counters, Delivery,
+    Elapsed, Hub, HubError, HubOptions, Iter, Method, Methods, Parameter, Reply, StreamEnd,
+    StreamMethod, StreamReply, StreamWriter, Upload, iter,
 };
 pub use io::DriverChoice;
 pub use protocol::http;

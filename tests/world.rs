@@ -13,6 +13,8 @@ mod client;
 mod endings;
 #[path = "world/event_streams.rs"]
 mod event_streams;
+#[path = "world/flows.rs"]
+mod flows;
 #[path = "world/hall.rs"]
 mod hall;
 #[path = "world/limits.rs"]
@@ -27,6 +29,12 @@ mod packed;
 mod regressions;
 #[path = "world/requests.rs"]
 mod requests;
+#[path = "world/streams.rs"]
+mod streams;
+#[path = "world/talk.rs"]
+mod talk;
+#[path = "world/uploads.rs"]
+mod uploads;
 #[path = "world/web.rs"]
 mod web;
 

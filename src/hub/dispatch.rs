@@ -1,17 +1,19 @@
-//! From an invocation to a method, and from its result to a completion.
+//! From an invocation to a method, and from its outcome to a completion.
 
-use std::rc::Rc;
+use smallvec::SmallVec;
 
 use super::Hub;
+use super::call::{Call, CallState};
 use super::context::Context;
-use super::endpoint::{Finished, HubEndpoint, contained, queue};
+use super::endpoint::{HubEndpoint, contained, queue};
 use super::error::HubError;
-use super::methods::{Answer, Ending, Failure, Run, Writable};
-use super::registry::{Delivery, Registry, kind_of};
-use super::tasks::Call;
+use super::methods::{Answer, Failure, Run, Shape, Work, Writable};
+use super::registry::{Registry, kind_of};
+use super::running::{Begun, Underway};
+use super::upload::Opening;
 use crate::base::ConnectionKey;
 use crate::protocol::hub_protocol::errors::{self, Detail, DetailedErrors};
-use crate::protocol::hub_protocol::{HubProtocolKind, Invocation, WriteError};
+use crate::protocol::hub_protocol::{HubProtocolKind, Invocation, StreamIds, WriteError};
 use crate::transport::Stage;
 
 /// What comes after a message.
@@ -25,29 +27,104 @@ pub(super) enum Flow {
     Blocked,
 }
 
+/// How a method is called: as a plain one (type 1), or as a stream (type 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    Plain,
+    Stream,
+}
+
+/// What is checked between the arguments and the method.
+///
+/// The order of everything is that of §3.6: the arguments are bound, a plain call takes a slot,
+/// then these checks in the order of [`Checks::pass`], then the method.
+pub(super) struct Checks<'a> {
+    manner: Manner,
+    method: Shape,
+    id: Option<&'a str>,
+    sent: StreamIds<'a>,
+    underway: Option<&'a Underway>,
+    streams_max: usize,
+}
+
+impl Checks<'_> {
+    /// Called by each method when its arguments are bound.
+    pub(super) fn pass(&self) -> Result<(), Failure> {
+        if self.method.streams != (self.manner == Manner::Stream) {
+            return Err(Failure::WrongKind(self.manner));
+        }
+        let (sent, expected) = (self.sent.len(), self.method.uploads);
+        if sent != expected {
+            return Err(Failure::Uploads { sent, expected });
+        }
+        if self.method.streams_of_call() == 0 { Ok(()) } else { self.has_room() }
+    }
+
+    /// Whether the client may have these streams beside those it has.
+    fn has_room(&self) -> Result<(), Failure> {
+        let nothing = Underway::default();
+        let underway = self.underway.unwrap_or(&nothing);
+        if self.method.streams && self.id.is_some_and(|id| underway.has_stream(id)) {
+            return Err(Failure::InUse);
+        }
+        for (place, id) in self.sent.iter().enumerate() {
+            if underway.has_upload(&id) || self.sent.iter().take(place).any(|other| other == id) {
+                let text = format!("Stream ID '{id}' is already in use.");
+                return Err(Failure::Refused(HubError::new(text)));
+            }
+        }
+        if underway.streams() + self.method.streams_of_call() > self.streams_max {
+            let max = self.streams_max;
+            let text = format!("A client may have at most {max} streams at a time.");
+            return Err(Failure::Refused(HubError::new(text)));
+        }
+        Ok(())
+    }
+}
+
 impl<H: Hub> HubEndpoint<H> {
     /// Runs a method, or begins it. Errors of a call concern its caller alone (§3.9).
     pub(super) fn on_invocation(
         &mut self,
         registry: &mut Registry,
         key: ConnectionKey,
+        manner: Manner,
         invocation: Invocation<'_>,
     ) -> Flow {
         let Some(connection) = registry.get(key) else { return Flow::Ended };
         let Some(protocol) = connection.hub.speaks else { return Flow::Ended };
-        let id = invocation.invocation_id.as_deref();
+        let (connection_id, running) = (connection.id, connection.hub.running);
+        let Invocation { invocation_id, target, arguments, stream_ids } = invocation;
+        let id = invocation_id.as_deref();
         let methods = self.methods.clone();
-        let Some(method) = methods.find(&invocation.target) else {
+        let Some(method) = methods.find(&target) else {
             // Unknown methods are answered from the loop; they need no slot (§6.4).
-            let text = errors::unknown_method(&invocation.target);
-            answer_error(registry, key, protocol, id, &text);
+            answer_error(registry, key, protocol, id, &errors::unknown_method(&target));
             return Flow::Next;
         };
-        let slots = self.options.maximum_parallel_invocations_per_client;
-        if connection.hub.running >= slots {
-            return Flow::Blocked;
+        let takes_slot = manner == Manner::Plain && method.shape.uploads == 0;
+        if takes_slot && running >= self.options.maximum_parallel_invocations_per_client {
+            // So are arguments that do not fit. They are tried on a copy, because they will be
+            // bound once more.
+            let mut copy = Vec::new();
+            let arguments = arguments.copied(&mut copy);
+            let failed = match contained(|| (method.shape.binds)(arguments)) {
+                Ok(Ok(())) => return Flow::Blocked,
+                Ok(Err(error)) => Ok(Err(Failure::Binding(error))),
+                Err(panic) => Err(panic),
+            };
+            self.conclude(registry, key, protocol, &method.name, id, failed);
+            return Flow::Next;
         }
-        match &method.run {
+        let checks = Checks {
+            manner,
+            method: method.shape,
+            id,
+            sent: stream_ids,
+            underway: self.underway.get(key),
+            streams_max: self.options.maximum_streams_per_client,
+        };
+        let begun = match &method.run {
             Run::Now(run) => {
                 let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
                 let mut written = None;
@@ -56,124 +133,95 @@ impl<H: Hub> HubEndpoint<H> {
                     Completion { protocol, id, body: &mut body, written: &mut written };
                 let mut context = Context::new(registry, self.world, key, state);
                 let hub = &mut self.hub;
-                let outcome =
-                    contained(|| run(hub, &mut context, invocation.arguments, &mut answer));
+                let outcome = contained(|| run(hub, &mut context, arguments, &checks, &mut answer));
                 if written.is_some() {
                     registry.queue_encoded(key, kind_of(protocol), &body).ignore();
                 }
                 registry.give_body(body);
                 self.conclude(registry, key, protocol, &method.name, id, outcome);
+                return next(registry, key);
+            }
+            Run::Stream(run) => {
+                let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
+                let mut context = Context::new(registry, self.world, key, state);
+                let hub = &mut self.hub;
+                let call = CallState::new(key, connection_id);
+                let items = contained(|| run(hub, &mut context, arguments, &checks));
+                items.map(|items| {
+                    let (work, intakes) = (items.map(Work::Stream), SmallVec::new());
+                    work.map(|work| Begun { call, work, intakes })
+                })
             }
             Run::Later(run) => {
-                let id = invocation.invocation_id.map(std::borrow::Cow::into_owned);
-                let connection_id = connection.id;
-                let call = Call::new(&self.local, key, connection_id);
-                match contained(|| run(call, invocation.arguments)) {
-                    Ok(Ok(task)) => {
-                        let target = method.name.clone();
-                        self.tasks.spawn(Box::pin(async move {
-                            let ending = Contained(task).await;
-                            Finished { connection: key, target, id, ending }
-                        }));
-                        if let Some(connection) = registry.get_mut(key) {
-                            connection.hub.running += 1;
-                        }
-                    }
-                    Ok(Err(error)) => {
-                        let failed = Ok(Err(Failure::Binding(error)));
-                        let id = id.as_deref();
-                        self.conclude(registry, key, protocol, &method.name, id, failed);
-                    }
-                    Err(panic) => {
-                        let id = id.as_deref();
-                        self.conclude(registry, key, protocol, &method.name, id, Err(panic));
-                    }
-                }
-            }
-        }
-        match registry.get(key).map(|connection| connection.stage) {
-            Some(Stage::Open) => Flow::Next,
-            _ => Flow::Ended,
-        }
-    }
-
-    /// No method of this version answers with a stream, so every such call is of the wrong kind
-    /// (§3.6).
-    pub(super) fn on_stream_invocation(
-        &mut self,
-        registry: &mut Registry,
-        key: ConnectionKey,
-        invocation: &Invocation<'_>,
-    ) {
-        let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
-            return;
-        };
-        let text = match self.methods.find(&invocation.target) {
-            Some(method) => errors::plain_method_called_as_stream(&method.name),
-            None => errors::unknown_method(&invocation.target),
-        };
-        answer_error(registry, key, protocol, invocation.invocation_id.as_deref(), &text);
-    }
-
-    /// An asynchronous method has ended: its slot is free, and what waited goes on.
-    pub(super) fn on_finished(&mut self, registry: &mut Registry, finished: Finished) {
-        let Finished { connection: key, target, id, ending } = finished;
-        let Some(connection) = registry.get_mut(key) else { return };
-        connection.hub.running -= 1;
-        if std::mem::take(&mut connection.hub.blocked) {
-            registry.wait(key);
-        }
-        let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
-            return;
-        };
-        let outcome = match ending {
-            Some(Ok(result)) => match &id {
-                Some(id) => registry
-                    .queue(key, kind_of(protocol), |out| result.write(protocol, out, id))
-                    .map(Delivery::ignore)
-                    .map_err(Failure::Unwritable),
-                None => Ok(()),
-            },
-            Some(Err(error)) => Err(Failure::Refused(error)),
-            None => {
-                let panic = "an asynchronous method panicked".to_owned();
-                self.conclude(registry, key, protocol, &target, id.as_deref(), Err(panic));
-                return;
+                let call = CallState::new(key, connection_id);
+                let capacity = self.options.stream_buffer_capacity;
+                let mut opening = Opening::new(key, capacity, &self.local.released);
+                let handle = Call::new(&self.local, &call);
+                let work = contained(|| run(handle, arguments, &checks, &mut opening));
+                let intakes = opening.intakes;
+                work.map(|work| work.map(|work| Begun { call, work, intakes }))
             }
         };
-        self.conclude(registry, key, protocol, &target, id.as_deref(), Ok(outcome));
+        match begun {
+            Ok(Ok(begun)) => {
+                begun.call.holds_slot.set(takes_slot);
+                self.begin(registry, key, method, id, stream_ids, begun);
+            }
+            Ok(Err(failure)) => {
+                self.conclude(registry, key, protocol, &method.name, id, Ok(Err(failure)));
+            }
+            Err(panic) => self.conclude(registry, key, protocol, &method.name, id, Err(panic)),
+        }
+        next(registry, key)
     }
 
     /// Answers what went wrong, if something did.
-    fn conclude(
+    pub(super) fn conclude(
         &self,
         registry: &mut Registry,
         key: ConnectionKey,
         protocol: HubProtocolKind,
-        target: &Rc<str>,
+        target: &str,
         id: Option<&str>,
         outcome: Result<Result<(), Failure>, String>,
     ) {
         let detailed = DetailedErrors(self.options.enable_detailed_errors);
-        let text = match outcome {
+        let failure = match outcome {
             Ok(Ok(())) => return,
-            Ok(Err(Failure::Binding(error))) => detailed.binding_failed(target, error),
-            Ok(Err(Failure::Refused(error))) => {
-                detailed.invocation_failed(target, detail_of(&error))
-            }
-            Ok(Err(Failure::Unwritable(error))) => {
-                // The client waits for an answer that cannot be given (§3.10).
-                tracing::error!(%target, %error, "the result of a method cannot be written");
-                registry.end(key, super::Closed::Unwritable(error.detail));
-                return;
-            }
+            Ok(Err(failure)) => failure,
             Err(panic) => {
                 registry.count_panic();
                 tracing::error!(%target, panic, "a hub method panicked; its caller is told");
-                detailed.invocation_failed(target, Detail::private("Panic", &panic))
+                Failure::Refused(HubError::internal("Panic", panic))
+            }
+        };
+        let text = match failure {
+            Failure::Binding(error) => detailed.binding_failed(target, error),
+            Failure::WrongKind(Manner::Plain) => errors::streaming_method_called_plainly(target),
+            Failure::WrongKind(Manner::Stream) => errors::plain_method_called_as_stream(target),
+            Failure::Uploads { sent, expected } => {
+                errors::stream_count_differs(target, sent, expected)
+            }
+            Failure::InUse => errors::stream_id_in_use(id.unwrap_or_default()),
+            Failure::Refused(error) => detailed.invocation_failed(target, detail_of(&error)),
+            Failure::NoStream => errors::no_stream(target),
+            Failure::Streaming(error) => detailed.stream_failed(detail_of(&error)),
+            Failure::Unwritable(error) => {
+                // The client waits for an answer that cannot be given (§3.10).
+                tracing::error!(%target, %error, "a value of a method cannot be written");
+                registry.end(key, super::Closed::Unwritable(error.detail));
+                return;
             }
         };
         answer_error(registry, key, protocol, id, &text);
+    }
+}
+
+/// What comes after a call.
+fn next(registry: &Registry, key: ConnectionKey) -> Flow {
+    match registry.get(key).map(|connection| connection.stage) {
+        Some(Stage::Open) => Flow::Next,
+        _ => Flow::Ended,
     }
 }
 
@@ -211,26 +259,5 @@ impl Answer for Completion<'_> {
             *self.written = Some(());
         }
         Ok(())
-    }
-}
-
-/// A task whose panic ends it without a value.
-struct Contained<F>(F);
-
-impl<F: Future<Output = Ending> + Unpin> Future for Contained<F> {
-    type Output = Option<Ending>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Ending>> {
-        let task = std::pin::Pin::new(&mut self.0);
-        match contained(|| task.poll(context)) {
-            Ok(poll) => poll.map(Some),
-            Err(panic) => {
-                tracing::error!(panic, "an asynchronous hub method panicked");
-                std::task::Poll::Ready(None)
-            }
-        }
     }
 }

@@ -4,6 +4,8 @@
 //! on one thread, one thing at a time. This layer knows connections, not sockets.
 
 mod application;
+mod arity;
+mod call;
 #[cfg(feature = "sim")]
 mod check;
 mod client_macro;
@@ -17,21 +19,27 @@ mod methods;
 mod options;
 mod registry;
 mod reply;
+mod running;
+mod stream;
 mod tasks;
+mod upload;
 mod world;
 
 pub(crate) use application::{Application, InputEnd, Piece};
+pub use arity::{AsyncMethod, AsyncStreamMethod, Method, StreamMethod};
+pub use call::{Call, Elapsed};
 pub use clients::{Audience, Clients};
 pub use closed::Closed;
 pub use context::Context;
 pub(crate) use endpoint::{HubEndpoint, contained};
 pub use error::HubError;
-pub use methods::{AsyncMethod, Method, Methods};
+pub use methods::Methods;
 pub use options::HubOptions;
 pub use registry::{Counters, Delivery};
 pub(crate) use registry::{Registry, Ring};
 pub use reply::Reply;
-pub use tasks::Call;
+pub use stream::{Iter, StreamEnd, StreamReply, StreamWriter, iter};
+pub use upload::{Parameter, Upload};
 
 /// The server side of a conversation: a struct, one per shard, whose methods clients call.
 ///

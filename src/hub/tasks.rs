@@ -1,200 +1,34 @@
-//! Asynchronous hub methods: futures that a shard polls between completions.
+//! The tasks of one hub: what a shard polls between completions.
 //!
-//! A task never borrows the hub: it holds a [`Call`], and asks for the hub by closure.
+//! This is the bare executor: places, wakers and the list of those who were woken. What a task is
+//! and what its end means stands in `running`.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
-use std::future::Future;
-use std::pin::Pin;
-use std::rc::Rc;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context as TaskContext, Poll, Wake, Waker};
-use std::time::Duration;
+use std::task::{Wake, Waker};
 
-use super::Hub;
-use super::clients::Clients;
 use super::registry::Ring;
-use crate::base::{ConnectionId, ConnectionKey, Moment};
 
-/// The owned handle that an asynchronous method gets in place of `&mut self` and a context.
-pub struct Call<H: Hub> {
-    local: Rc<Local<H>>,
-    connection: ConnectionKey,
-    id: ConnectionId,
+/// Names a task. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TaskKey {
+    place: usize,
+    number: u64,
 }
-
-impl<H: Hub> Clone for Call<H> {
-    fn clone(&self) -> Self {
-        Self { local: self.local.clone(), ..*self }
-    }
-}
-
-impl<H: Hub> Call<H> {
-    pub(super) fn new(local: &Rc<Local<H>>, connection: ConnectionKey, id: ConnectionId) -> Self {
-        Self { local: local.clone(), connection, id }
-    }
-
-    /// The public id of the calling connection.
-    pub fn connection_id(&self) -> ConnectionId {
-        self.id
-    }
-
-    /// Waits.
-    pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + use<H> {
-        Sleep {
-            clock: self.local.clock.clone(),
-            at: self.local.clock.now.get() + time,
-            place: None,
-        }
-    }
-
-    /// Runs `work` with the hub and everybody connected to it, and waits for its result. Between
-    /// two awaits the hub belongs to others.
-    pub fn hub<T: 'static, W>(&self, work: W) -> impl Future<Output = T> + use<H, T, W>
-    where
-        W: FnOnce(&mut H, &mut Clients<'_>) -> T + 'static,
-    {
-        self.with(|hub, _, clients| work(hub, clients))
-    }
-
-    /// Like [`Call::hub`], with the state of the calling connection; `None` when it is gone.
-    pub fn state<T: 'static, W>(&self, work: W) -> impl Future<Output = Option<T>> + use<H, T, W>
-    where
-        W: FnOnce(&mut H, &mut H::State, &mut Clients<'_>) -> T + 'static,
-    {
-        self.with(|hub, state, clients| state.map(|state| work(hub, state, clients)))
-    }
-
-    fn with<T: 'static>(
-        &self,
-        work: impl FnOnce(&mut H, Option<&mut H::State>, &mut Clients<'_>) -> T + 'static,
-    ) -> Filled<T> {
-        let slot = Rc::new(RefCell::new(Slot { value: None, waker: None }));
-        let filled = slot.clone();
-        self.local.jobs.borrow_mut().push_back(Job {
-            connection: self.connection,
-            work: Box::new(move |hub, state, clients| {
-                let mut slot = filled.borrow_mut();
-                slot.value = Some(work(hub, state, clients));
-                if let Some(waker) = slot.waker.take() {
-                    waker.wake();
-                }
-            }),
-        });
-        Filled(slot)
-    }
-}
-
-/// What the tasks of one hub share with it.
-pub(super) struct Local<H: Hub> {
-    pub(super) jobs: RefCell<VecDeque<Job<H>>>,
-    pub(super) clock: Rc<Clock>,
-}
-
-impl<H: Hub> Default for Local<H> {
-    fn default() -> Self {
-        Self { jobs: RefCell::default(), clock: Rc::default() }
-    }
-}
-
-type Work<H> = Box<dyn FnOnce(&mut H, Option<&mut <H as Hub>::State>, &mut Clients<'_>)>;
-
-/// Work that wants the hub.
-pub(super) struct Job<H: Hub> {
-    pub(super) connection: ConnectionKey,
-    pub(super) work: Work<H>,
-}
-
-/// The time as tasks see it, and who sleeps.
-#[derive(Default)]
-pub(super) struct Clock {
-    pub(super) now: Cell<Moment>,
-    sleepers: RefCell<BTreeMap<(Moment, u64), Waker>>,
-    next: Cell<u64>,
-}
-
-impl Clock {
-    /// When the first sleeper wants to be woken.
-    pub(super) fn deadline(&self) -> Option<Moment> {
-        self.sleepers.borrow().first_key_value().map(|((at, _), _)| *at)
-    }
-
-    /// Wakes whose time has come.
-    pub(super) fn advance(&self, now: Moment) {
-        self.now.set(now);
-        loop {
-            let mut sleepers = self.sleepers.borrow_mut();
-            match sleepers.first_entry() {
-                Some(first) if first.key().0 <= now => {
-                    let waker = first.remove();
-                    drop(sleepers);
-                    waker.wake();
-                }
-                _ => return,
-            }
-        }
-    }
-}
-
-struct Sleep {
-    clock: Rc<Clock>,
-    at: Moment,
-    place: Option<u64>,
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<()> {
-        if self.clock.now.get() >= self.at {
-            return Poll::Ready(());
-        }
-        let place = self.place.unwrap_or_else(|| {
-            let place = self.clock.next.get();
-            self.clock.next.set(place + 1);
-            place
-        });
-        self.place = Some(place);
-        self.clock.sleepers.borrow_mut().insert((self.at, place), context.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.clock.sleepers.borrow_mut().remove(&(self.at, place));
-        }
-    }
-}
-
-struct Slot<T> {
-    value: Option<T>,
-    waker: Option<Waker>,
-}
-
-struct Filled<T>(Rc<RefCell<Slot<T>>>);
-
-impl<T> Future for Filled<T> {
-    type Output = T;
-
-    fn poll(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<T> {
-        let mut slot = self.0.borrow_mut();
-        if let Some(value) = slot.value.take() {
-            return Poll::Ready(value);
-        }
-        slot.waker = Some(context.waker().clone());
-        Poll::Pending
-    }
-}
-
-type Task<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// The tasks of one hub.
 pub(super) struct Tasks<T> {
-    running: slab::Slab<(u64, Task<T>)>,
+    running: slab::Slab<Entry<T>>,
     ready: Arc<Ready>,
     next_number: u64,
+}
+
+struct Entry<T> {
+    task: T,
+    wakes: Arc<Wakes>,
+    /// Made once, so that no poll allocates.
+    waker: Waker,
 }
 
 impl<T> Tasks<T> {
@@ -206,60 +40,97 @@ impl<T> Tasks<T> {
         }
     }
 
-    /// Adds a task; it is polled first by the next [`Tasks::poll`].
-    pub(super) fn spawn(&mut self, task: Task<T>) {
-        let number = self.next_number;
+    /// Adds a task, which is woken at once.
+    pub(super) fn spawn(&mut self, task: T) -> TaskKey {
+        let vacant = self.running.vacant_entry();
+        let key = TaskKey { place: vacant.key(), number: self.next_number };
         self.next_number += 1;
-        let place = self.running.insert((number, task));
-        self.ready.lock().push((place, number));
+        let queued = AtomicBool::new(true);
+        let wakes = Arc::new(Wakes { ready: self.ready.clone(), key, queued });
+        let waker = Waker::from(wakes.clone());
+        vacant.insert(Entry { task, wakes, waker });
+        self.ready.lock().push_back(key);
+        key
     }
 
+    /// Whether somebody was woken.
     pub(super) fn is_ready(&self) -> bool {
         !self.ready.lock().is_empty()
     }
 
-    /// Polls who was woken, once each; returns what ended. A task that panics ends without a
-    /// value; `panicked` counts those.
-    pub(super) fn poll(&mut self, ended: &mut Vec<T>) {
-        let woken = std::mem::take(&mut *self.ready.lock());
-        for (place, number) in woken {
-            let Some((current, task)) = self.running.get_mut(place) else { continue };
-            if *current != number {
-                continue;
-            }
-            let waker = Waker::from(Arc::new(Wakes { ready: self.ready.clone(), place, number }));
-            if let Poll::Ready(value) = task.as_mut().poll(&mut TaskContext::from_waker(&waker)) {
-                drop(self.running.remove(place));
-                ended.push(value);
-            }
+    /// Takes those who were woken so far, in order.
+    pub(super) fn take_woken(&self, into: &mut VecDeque<TaskKey>) {
+        into.append(&mut self.ready.lock());
+    }
+
+    /// A task that was woken, and its waker. From here on it can be woken again.
+    pub(super) fn begin(&mut self, key: TaskKey) -> Option<(&mut T, &Waker)> {
+        let entry = self.running.get_mut(key.place).filter(|entry| entry.wakes.key == key)?;
+        entry.wakes.queued.store(false, Ordering::Release);
+        Some((&mut entry.task, &entry.waker))
+    }
+
+    /// Wakes a task.
+    pub(super) fn wake(&self, key: TaskKey) {
+        if let Some(entry) = self.running.get(key.place).filter(|entry| entry.wakes.key == key) {
+            entry.waker.wake_by_ref();
         }
+    }
+
+    pub(super) fn get(&self, key: TaskKey) -> Option<&T> {
+        let entry = self.running.get(key.place).filter(|entry| entry.wakes.key == key)?;
+        Some(&entry.task)
+    }
+
+    pub(super) fn get_mut(&mut self, key: TaskKey) -> Option<&mut T> {
+        let entry = self.running.get_mut(key.place).filter(|entry| entry.wakes.key == key)?;
+        Some(&mut entry.task)
+    }
+
+    pub(super) fn remove(&mut self, key: TaskKey) -> Option<T> {
+        self.get(key)?;
+        Some(self.running.remove(key.place).task)
+    }
+
+    /// All of them.
+    #[cfg(feature = "sim")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TaskKey, &T)> {
+        self.running.iter().map(|(_, entry)| (entry.wakes.key, &entry.task))
     }
 }
 
 /// Who was woken, from whatever thread.
 struct Ready {
-    queue: Mutex<Vec<(usize, u64)>>,
+    queue: Mutex<VecDeque<TaskKey>>,
     ring: Ring,
 }
 
 impl Ready {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(usize, u64)>> {
-        // A panic elsewhere leaves a vector of numbers, which is never half-written.
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<TaskKey>> {
+        // A panic elsewhere leaves a queue of numbers, which is never half-written.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct Wakes {
     ready: Arc<Ready>,
-    place: usize,
-    number: u64,
+    key: TaskKey,
+    /// It stands in the queue, once.
+    queued: AtomicBool,
 }
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let first = {
             let mut queue = self.ready.lock();
-            queue.push((self.place, self.number));
+            queue.push_back(self.key);
             queue.len() == 1
         };
         if first {

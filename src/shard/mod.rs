@@ -202,7 +202,8 @@ impl Engine {
     /// Whether nothing is left of anybody: for the simulator.
     #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.sockets.is_empty() && self.registry.is_quiet()
+        let apps_are_quiet = self.apps.iter().all(|app| app.is_quiet());
+        self.sockets.is_empty() && self.registry.is_quiet() && apps_are_quiet
     }
 
     /// Lets connections end whose time has come: the application hears of it, then they leave

@@ -135,8 +135,11 @@ pub struct Connection {
 pub struct HubState {
     /// Plain invocations that run now (asynchronous methods).
     pub running: u16,
-    /// The next message must wait until one of those has ended (§6.4).
+    /// The next message must wait until one of those has ended (§6.4), or an upload has room
+    /// (§3.7).
     pub blocked: bool,
+    /// A stream waits until more can be queued ([`Connection::takes_items`]).
+    pub awaits_room: bool,
     /// The client has pinged, so its silence counts (COR-114).
     pub armed: bool,
     /// `on_connected` was called and succeeded, so `on_disconnected` will be called.
@@ -217,6 +220,12 @@ impl Connection {
     pub fn wants_input(&self) -> bool {
         self.backlog.len() <= self.options.application_max_buffer_bytes
             && self.outbox.bytes() <= self.options.outbox.soft_bytes
+    }
+
+    /// Whether streams may write for it. They stop well before [`Connection::wants_input`] does,
+    /// so that they can be cancelled however slowly the client reads.
+    pub fn takes_items(&self) -> bool {
+        self.outbox.bytes() <= self.options.outbox.soft_bytes / 2
     }
 
     /// Whether messages may be queued for it.

@@ -32,7 +32,7 @@ pub struct Arguments<'a> {
 }
 
 /// How the arguments are found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Places {
     /// Their places are known, because JSON has to be read to its end anyway.
     Known(Spans),
@@ -89,6 +89,14 @@ impl<'a> Arguments<'a> {
     pub(super) fn counted(encoded: &'a mut [u8], count: Option<Counted>) -> Self {
         let protocol = HubProtocolKind::MessagePack;
         Self { protocol, rest: encoded, offset: 0, taken: 0, places: Places::Found(count) }
+    }
+
+    /// The same arguments in memory of their own, so that these stay as they came.
+    pub(crate) fn copied<'b>(&self, memory: &'b mut Vec<u8>) -> Arguments<'b> {
+        memory.clear();
+        memory.extend_from_slice(self.rest);
+        let &Self { protocol, offset, taken, ref places, .. } = self;
+        Arguments { protocol, rest: memory, offset, taken, places: places.clone() }
     }
 
     /// How many the caller sent, whatever was taken meanwhile.
