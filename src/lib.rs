@@ -56,7 +56,8 @@
 //! }
 //! ```
 //!
-//! [`WebSocket`] serves plain WebSockets beside hubs. [`Shard`] is the same server without a
+//! [`WebSocket`] serves plain WebSockets beside hubs, and [`ConnectionHandler`] plain bytes over any
+//! transport of SignalR. [`Shard`] is the same server without a
 //! thread, for a loop of your own. How it is built: [`architecture`].
 
 pub mod base;
@@ -83,15 +84,16 @@ pub use base::{ConnectionId, ToConnectionId};
 /// What a streaming hub method returns; [`iter`] makes one.
 pub use futures_core::Stream;
 pub use hub::{
-    AsyncMethod, AsyncStreamMethod, Audience, Call, Clients, Closed, Context, Counters, Delivery,
-    Elapsed, Hub, HubError, HubOptions, Iter, Method, Methods, Parameter, Reply, StreamEnd,
-    StreamMethod, StreamReply, StreamWriter, Upload, iter,
+    Answer, AsyncMethod, AsyncStreamMethod, Audience, Call, CallOutcome, Clients, Closed, Context,
+    Counters, Delivery, Elapsed, Filter, FilteredCall, Hub, HubError, HubOptions, Iter, Method,
+    Methods, Parameter, Rate, RateLimit, Reply, StreamEnd, StreamMethod, StreamReply, StreamWriter,
+    Upload, iter,
 };
 pub use io::DriverChoice;
 pub use protocol::http;
 pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
-pub use protocol::negotiate::Transports;
-pub use raw::{Message, Peer, RawOptions, WebSocket};
+pub use protocol::negotiate::{Redirect, Transports};
+pub use raw::{ConnectionHandler, Message, Otherwise, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
-pub use shard::HttpOptions;
+pub use shard::{Exchange, HttpOptions};
 pub use transport::{ConnectionOptions, OutboxLimits, Transport};

@@ -9,30 +9,54 @@ mod audiences;
 mod calls;
 #[path = "world/client.rs"]
 mod client;
+#[path = "world/connections.rs"]
+mod connections;
 #[path = "world/endings.rs"]
 mod endings;
 #[path = "world/event_streams.rs"]
 mod event_streams;
+#[path = "world/exchanges.rs"]
+mod exchanges;
+#[path = "world/filters.rs"]
+mod filters;
 #[path = "world/flows.rs"]
 mod flows;
+#[path = "world/front.rs"]
+mod front;
 #[path = "world/hall.rs"]
 mod hall;
+#[path = "world/lifecycle.rs"]
+mod lifecycle;
 #[path = "world/limits.rs"]
 mod limits;
 #[path = "world/long_polling.rs"]
 mod long_polling;
+#[path = "world/mounts.rs"]
+mod mounts;
 #[path = "world/openings.rs"]
 mod openings;
 #[path = "world/packed.rs"]
 mod packed;
+#[path = "world/packed_polls.rs"]
+mod packed_polls;
+#[path = "world/rates.rs"]
+mod rates;
+#[path = "world/raw.rs"]
+mod raw;
+#[path = "world/redirects.rs"]
+mod redirects;
 #[path = "world/regressions.rs"]
 mod regressions;
 #[path = "world/requests.rs"]
 mod requests;
+#[path = "world/results.rs"]
+mod results;
 #[path = "world/streams.rs"]
 mod streams;
 #[path = "world/talk.rs"]
 mod talk;
+#[path = "world/threats.rs"]
+mod threats;
 #[path = "world/uploads.rs"]
 mod uploads;
 #[path = "world/web.rs"]

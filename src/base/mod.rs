@@ -14,7 +14,7 @@ mod wheel;
 pub use buffer::{Batch, Lent, Pool, SLACK_BYTES, Shared};
 pub use hash::{HashMap, Hasher};
 pub use id::{ConnectionId, NotAnId, ToConnectionId};
-pub use key::{ConnectionKey, Keyed, SideTable, SocketKey, Table};
+pub use key::{ConnectionKey, Keyed, SideTable, SocketKey, Table, TaskKey};
 pub use rng::Rng;
 pub use time::Moment;
 pub use wheel::Wheel;

@@ -13,12 +13,12 @@ use std::time::Duration;
 use super::Hub;
 use super::clients::Clients;
 use super::upload::Released;
-use crate::base::{ConnectionId, ConnectionKey, Moment};
+use crate::base::{ConnectionId, ConnectionKey, Keyed as _, Moment};
 
 /// The owned handle that an asynchronous method gets in place of `&mut self` and a context.
 pub struct Call<H: Hub> {
     local: Rc<Local<H>>,
-    state: Rc<CallState>,
+    pub(super) state: Rc<CallState>,
 }
 
 impl<H: Hub> Clone for Call<H> {
@@ -30,23 +30,30 @@ impl<H: Hub> Clone for Call<H> {
 /// What a call and the task that runs it share.
 #[derive(Debug)]
 pub(super) struct CallState {
-    connection: ConnectionKey,
+    pub(super) connection: ConnectionKey,
     id: ConnectionId,
     /// It counts as one of the plain invocations of its client (§6.4).
     pub(super) holds_slot: Cell<bool>,
+    /// It is the code of `connected_async`.
+    pub(super) is_connecting: Cell<bool>,
     pub(super) cancelled: Signal,
 }
 
 impl CallState {
     pub(super) fn new(connection: ConnectionKey, id: ConnectionId) -> Rc<Self> {
-        let holds_slot = Cell::new(false);
-        Rc::new(Self { connection, id, holds_slot, cancelled: Signal::default() })
+        let (holds_slot, is_connecting) = (Cell::new(false), Cell::new(false));
+        Rc::new(Self { connection, id, holds_slot, is_connecting, cancelled: Signal::default() })
     }
 }
 
 impl<H: Hub> Call<H> {
     pub(super) fn new(local: &Rc<Local<H>>, state: &Rc<CallState>) -> Self {
         Self { local: local.clone(), state: state.clone() }
+    }
+
+    /// The handle of code that no connection has called.
+    pub(crate) fn of_nobody(local: &Rc<Local<H>>) -> Self {
+        Self::new(local, &CallState::new(ConnectionKey::new(u32::MAX, 0), ConnectionId::NONE))
     }
 
     /// The public id of the calling connection.
@@ -140,7 +147,10 @@ impl<H: Hub> Call<H> {
         Filled(slot)
     }
 
-    fn push(&self, work: impl FnOnce(&mut H, Option<&mut H::State>, &mut Clients<'_>) + 'static) {
+    pub(super) fn push(
+        &self,
+        work: impl FnOnce(&mut H, Option<&mut H::State>, &mut Clients<'_>) + 'static,
+    ) {
         let connection = self.state.connection;
         let job = Job { connection, work: Box::new(work) };
         self.local.jobs.borrow_mut().push_back(job);
@@ -190,7 +200,7 @@ impl Signal {
 }
 
 /// What the tasks of one hub share with it.
-pub(super) struct Local<H: Hub> {
+pub(crate) struct Local<H: Hub> {
     pub(super) jobs: RefCell<VecDeque<Job<H>>>,
     pub(super) clock: Rc<Clock>,
     /// Connections whose uploads have room again.

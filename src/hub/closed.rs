@@ -34,6 +34,8 @@ pub enum Closed {
     },
     /// The client read too slowly: its outbox was over the hard limit, or stood still too long.
     TooSlow(&'static str),
+    /// The handler of a connection without a hub ended it with an error.
+    Failed(String),
     /// A result could not be written (§3.10).
     Unwritable(String),
     /// The server is going down; the client may come back.
@@ -63,6 +65,7 @@ impl Closed {
             Self::Protocol { type_name, detail } => Some((type_name, detail)),
             Self::WebSocket { detail, .. } => Some(("WebSocketException", detail)),
             Self::TooSlow(detail) => Some(("OperationCanceledException", detail)),
+            Self::Failed(detail) => Some(("Exception", detail)),
             Self::Unwritable(detail) => Some(("InvalidOperationException", detail)),
             Self::Refused { type_name, detail, .. } => Some((type_name, detail)),
             Self::ByClient
@@ -99,6 +102,7 @@ impl Closed {
         match self {
             Self::Lost => None,
             Self::WebSocket { code, .. } => Some(*code),
+            Self::Failed(_) => Some(1011),
             _ => Some(1000),
         }
     }

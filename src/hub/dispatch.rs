@@ -1,5 +1,7 @@
 //! From an invocation to a method, and from its outcome to a completion.
 
+use std::rc::Rc;
+
 use smallvec::SmallVec;
 
 use super::Hub;
@@ -7,13 +9,16 @@ use super::call::{Call, CallState};
 use super::context::Context;
 use super::endpoint::{HubEndpoint, contained, queue};
 use super::error::HubError;
+use super::filter::{Admission, FilteredCall, UNASKED};
 use super::methods::{Answer, Failure, Run, Shape, Work, Writable};
 use super::registry::{Registry, kind_of};
 use super::running::{Begun, Underway};
 use super::upload::Opening;
 use crate::base::ConnectionKey;
 use crate::protocol::hub_protocol::errors::{self, Detail, DetailedErrors};
-use crate::protocol::hub_protocol::{HubProtocolKind, Invocation, StreamIds, WriteError};
+use crate::protocol::hub_protocol::{
+    Arguments, HubProtocolKind, Invocation, StreamIds, WriteError,
+};
 use crate::transport::Stage;
 
 /// What comes after a message.
@@ -37,48 +42,32 @@ pub(super) enum Manner {
 /// What is checked between the arguments and the method.
 ///
 /// The order of everything is that of §3.6: the arguments are bound, a plain call takes a slot,
-/// then these checks in the order of [`Checks::pass`], then the method.
-pub(super) struct Checks<'a> {
+/// then these checks in the order of [`Checks::pass`], then filters, then the method.
+pub(super) struct Checks {
     manner: Manner,
     method: Shape,
-    id: Option<&'a str>,
-    sent: StreamIds<'a>,
-    underway: Option<&'a Underway>,
-    streams_max: usize,
+    /// How many streams the client sends along.
+    sent: usize,
+    /// Why the client may not have the streams of this call.
+    streams: Result<(), Failure>,
 }
 
-impl Checks<'_> {
+impl Checks {
+    /// Whether arguments fit, for whoever looks at them before the method does.
+    pub(super) fn binds(&self, arguments: Arguments<'_>) -> Result<(), Failure> {
+        (self.method.binds)(arguments).map_err(Failure::Binding)
+    }
+
     /// Called by each method when its arguments are bound.
     pub(super) fn pass(&self) -> Result<(), Failure> {
         if self.method.streams != (self.manner == Manner::Stream) {
             return Err(Failure::WrongKind(self.manner));
         }
-        let (sent, expected) = (self.sent.len(), self.method.uploads);
+        let (sent, expected) = (self.sent, self.method.uploads);
         if sent != expected {
             return Err(Failure::Uploads { sent, expected });
         }
-        if self.method.streams_of_call() == 0 { Ok(()) } else { self.has_room() }
-    }
-
-    /// Whether the client may have these streams beside those it has.
-    fn has_room(&self) -> Result<(), Failure> {
-        let nothing = Underway::default();
-        let underway = self.underway.unwrap_or(&nothing);
-        if self.method.streams && self.id.is_some_and(|id| underway.has_stream(id)) {
-            return Err(Failure::InUse);
-        }
-        for (place, id) in self.sent.iter().enumerate() {
-            if underway.has_upload(&id) || self.sent.iter().take(place).any(|other| other == id) {
-                let text = format!("Stream ID '{id}' is already in use.");
-                return Err(Failure::Refused(HubError::new(text)));
-            }
-        }
-        if underway.streams() + self.method.streams_of_call() > self.streams_max {
-            let max = self.streams_max;
-            let text = format!("A client may have at most {max} streams at a time.");
-            return Err(Failure::Refused(HubError::new(text)));
-        }
-        Ok(())
+        self.streams.clone()
     }
 }
 
@@ -94,7 +83,7 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(connection) = registry.get(key) else { return Flow::Ended };
         let Some(protocol) = connection.hub.speaks else { return Flow::Ended };
         let (connection_id, running) = (connection.id, connection.hub.running);
-        let Invocation { invocation_id, target, arguments, stream_ids } = invocation;
+        let Invocation { invocation_id, target, mut arguments, stream_ids } = invocation;
         let id = invocation_id.as_deref();
         let methods = self.methods.clone();
         let Some(method) = methods.find(&target) else {
@@ -102,51 +91,59 @@ impl<H: Hub> HubEndpoint<H> {
             answer_error(registry, key, protocol, id, &errors::unknown_method(&target));
             return Flow::Next;
         };
+        let caller = Caller { key, protocol, target: &method.name, id };
         let takes_slot = manner == Manner::Plain && method.shape.uploads == 0;
         if takes_slot && running >= self.options.maximum_parallel_invocations_per_client {
-            // So are arguments that do not fit. They are tried on a copy, because they will be
-            // bound once more.
-            let mut copy = Vec::new();
-            let arguments = arguments.copied(&mut copy);
-            let failed = match contained(|| (method.shape.binds)(arguments)) {
+            // So are arguments that do not fit. They are tried on a copy, because they are bound
+            // once more when there is a slot.
+            let mut copy = arguments.to_owned_arguments();
+            let failed = match contained(|| (method.shape.binds)(copy.lend())) {
                 Ok(Ok(())) => return Flow::Blocked,
                 Ok(Err(error)) => Ok(Err(Failure::Binding(error))),
                 Err(panic) => Err(panic),
             };
-            self.conclude(registry, key, protocol, &method.name, id, failed);
+            self.answer(registry, caller, failed);
             return Flow::Next;
         }
-        let checks = Checks {
-            manner,
-            method: method.shape,
-            id,
-            sent: stream_ids,
-            underway: self.underway.get(key),
-            streams_max: self.options.maximum_streams_per_client,
-        };
+        let streams = self.room_for_streams(key, method.shape, id, stream_ids);
+        let checks = Checks { manner, method: method.shape, sent: stream_ids.len(), streams };
+        let (mut filtered, mut memory) = (None, Vec::new());
+        if !methods.filters.is_empty() {
+            match self.admit_call(registry, caller, &checks, arguments, &mut memory) {
+                Ok(Admission::Run(call, admitted)) => {
+                    arguments = admitted;
+                    filtered = Some(call);
+                }
+                Ok(Admission::Refused(call, error)) => {
+                    let refused = Ok(Err(Failure::Refused(error)));
+                    self.close_call(registry, caller, Some(call), refused);
+                    return next(registry, key);
+                }
+                Err(failure) => {
+                    self.answer(registry, caller, Ok(Err(failure)));
+                    return next(registry, key);
+                }
+            }
+        }
         let begun = match &method.run {
             Run::Now(run) => {
                 let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
-                let mut written = None;
                 let mut body = registry.take_body();
-                let mut answer =
-                    Completion { protocol, id, body: &mut body, written: &mut written };
+                let id = id.or(filtered.is_some().then_some(UNASKED));
+                let mut answer = Completion { protocol, id, body: &mut body };
                 let mut context = Context::new(registry, self.world, key, state);
                 let hub = &mut self.hub;
                 let outcome = contained(|| run(hub, &mut context, arguments, &checks, &mut answer));
-                if written.is_some() {
-                    registry.queue_encoded(key, kind_of(protocol), &body).ignore();
-                }
-                registry.give_body(body);
-                self.conclude(registry, key, protocol, &method.name, id, outcome);
+                let outcome = outcome.map(|outcome| outcome.map(|()| body));
+                self.close_call(registry, caller, filtered, outcome);
                 return next(registry, key);
             }
             Run::Stream(run) => {
                 let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
                 let mut context = Context::new(registry, self.world, key, state);
                 let hub = &mut self.hub;
-                let call = CallState::new(key, connection_id);
                 let items = contained(|| run(hub, &mut context, arguments, &checks));
+                let call = CallState::new(key, connection_id);
                 items.map(|items| {
                     let (work, intakes) = (items.map(Work::Stream), SmallVec::new());
                     work.map(|work| Begun { call, work, intakes })
@@ -165,26 +162,76 @@ impl<H: Hub> HubEndpoint<H> {
         match begun {
             Ok(Ok(begun)) => {
                 begun.call.holds_slot.set(takes_slot);
-                self.begin(registry, key, method, id, stream_ids, begun);
+                self.begin(registry, method, id, stream_ids, filtered, begun);
             }
-            Ok(Err(failure)) => {
-                self.conclude(registry, key, protocol, &method.name, id, Ok(Err(failure)));
-            }
-            Err(panic) => self.conclude(registry, key, protocol, &method.name, id, Err(panic)),
+            Ok(Err(failure)) => self.close_call(registry, caller, filtered, Ok(Err(failure))),
+            Err(panic) => self.close_call(registry, caller, filtered, Err(panic)),
         }
         next(registry, key)
     }
 
+    /// Whether the client may have the streams of one more call beside those it has.
+    fn room_for_streams(
+        &self,
+        key: ConnectionKey,
+        method: Shape,
+        id: Option<&str>,
+        sent: StreamIds<'_>,
+    ) -> Result<(), Failure> {
+        if method.streams_of_call() == 0 {
+            return Ok(());
+        }
+        let nothing = Underway::default();
+        let underway = self.underway.get(key).unwrap_or(&nothing);
+        if method.streams && id.is_some_and(|id| underway.has_stream(id)) {
+            return Err(Failure::InUse);
+        }
+        for (place, id) in sent.iter().enumerate().take(method.uploads) {
+            if underway.has_upload(&id) || sent.iter().take(place).any(|other| other == id) {
+                let text = format!("Stream ID '{id}' is already in use.");
+                return Err(Failure::Refused(HubError::new(text)));
+            }
+        }
+        let max = self.options.maximum_streams_per_client;
+        if underway.streams() + method.streams_of_call() > max {
+            let text = format!("A client may have at most {max} streams at a time.");
+            return Err(Failure::Refused(HubError::new(text)));
+        }
+        Ok(())
+    }
+
+    /// A call has ended: filters see its outcome, then its caller is answered.
+    pub(super) fn close_call(
+        &mut self,
+        registry: &mut Registry,
+        caller: Caller<'_>,
+        filtered: Option<Box<FilteredCall>>,
+        outcome: Result<Result<Vec<u8>, Failure>, String>,
+    ) {
+        let outcome = match filtered {
+            Some(call) => Ok(self.review(registry, caller.key, call, caller.id, outcome)),
+            None => outcome,
+        };
+        let outcome = outcome.map(|outcome| {
+            outcome.map(|record| {
+                if caller.id.is_some() {
+                    let kind = kind_of(caller.protocol);
+                    registry.queue_encoded(caller.key, kind, &record).ignore();
+                }
+                registry.give_body(record);
+            })
+        });
+        self.answer(registry, caller, outcome);
+    }
+
     /// Answers what went wrong, if something did.
-    pub(super) fn conclude(
+    fn answer(
         &self,
         registry: &mut Registry,
-        key: ConnectionKey,
-        protocol: HubProtocolKind,
-        target: &str,
-        id: Option<&str>,
+        caller: Caller<'_>,
         outcome: Result<Result<(), Failure>, String>,
     ) {
+        let Caller { key, protocol, target, id } = caller;
         let detailed = DetailedErrors(self.options.enable_detailed_errors);
         let failure = match outcome {
             Ok(Ok(())) => return,
@@ -244,19 +291,26 @@ fn detail_of(error: &HubError) -> Detail<'_> {
     Detail { type_name: error.type_name(), message: error.message(), public: error.is_public() }
 }
 
+/// Whom a call is answered, and what it was.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    pub(super) key: ConnectionKey,
+    pub(super) protocol: HubProtocolKind,
+    pub(super) target: &'a Rc<str>,
+    pub(super) id: Option<&'a str>,
+}
+
 /// Writes the completion of a call into scratch memory, while the result is still borrowed.
 struct Completion<'a> {
     protocol: HubProtocolKind,
     id: Option<&'a str>,
     body: &'a mut Vec<u8>,
-    written: &'a mut Option<()>,
 }
 
 impl Answer for Completion<'_> {
     fn answer(&mut self, result: &dyn Writable) -> Result<(), WriteError> {
         if let Some(id) = self.id {
             result.write(self.protocol, self.body, id)?;
-            *self.written = Some(());
         }
         Ok(())
     }

@@ -5,19 +5,21 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::Hub;
 use super::application::{Application, InputEnd, Piece};
 use super::call::Local;
 use super::clients::Clients;
 use super::closed::Closed;
 use super::context::Context;
 use super::dispatch::{Flow, Manner};
+use super::ending::Parting;
 use super::methods::Methods;
 use super::options::HubOptions;
+use super::rate_limit::{Buckets, Charge};
 use super::registry::{Registry, kind_of};
 use super::running::{Task, Underway};
-use super::tasks::{TaskKey, Tasks};
-use super::{Hub, HubError};
-use crate::base::{ConnectionKey, Moment, SideTable};
+use super::tasks::Tasks;
+use crate::base::{ConnectionKey, Moment, SideTable, TaskKey};
 use crate::protocol::hub_protocol::HubMessage;
 use crate::protocol::hub_protocol::errors::DetailedErrors;
 use crate::protocol::hub_protocol::handshake::{self, Refusal, Request};
@@ -31,6 +33,8 @@ pub(crate) struct HubEndpoint<H: Hub> {
     pub(super) options: HubOptions,
     pub(super) methods: Rc<Methods<H>>,
     pub(super) states: SideTable<ConnectionKey, H::State>,
+    /// Only of hubs with a rate limit.
+    pub(super) buckets: SideTable<ConnectionKey, Buckets>,
     pub(super) local: Rc<Local<H>>,
     pub(super) tasks: Tasks<Task>,
     /// Kept for its memory.
@@ -51,12 +55,18 @@ impl<H: Hub> HubEndpoint<H> {
             options,
             methods: Rc::new(methods),
             states: SideTable::default(),
+            buckets: SideTable::default(),
             local: Rc::default(),
             tasks: Tasks::new(registry.ring.clone()),
             woken: VecDeque::new(),
             underway: SideTable::default(),
             due,
         }
+    }
+
+    /// What tasks of others share with this hub.
+    pub(crate) fn local(&self) -> &Rc<Local<H>> {
+        &self.local
     }
 
     /// The hub and everybody connected to it.
@@ -173,19 +183,30 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(connection) = registry.get(key) else { return Flow::Ended };
         match (connection.stage, connection.hub.speaks) {
             (Stage::Handshaking, _) => self.on_handshake(registry, key, record),
-            (Stage::Open, Some(protocol)) => match protocol.read(record) {
-                Ok(message) => self.on_message(registry, key, message),
-                Err(error) => {
-                    let detail = error.detail.into();
-                    registry.end(key, Closed::Protocol { type_name: error.type_name, detail });
-                    Flow::Ended
+            (Stage::Open, _) if connection.hub.connecting => Flow::Blocked,
+            (Stage::Open, Some(protocol)) => {
+                let charge = self.charge(registry.now, key, record.len());
+                let flow = match (protocol.read(record), charge) {
+                    (Ok(message), Charge::Excess) => {
+                        self.on_excess(registry, key, protocol, message)
+                    }
+                    (Ok(message), _) => self.on_message(registry, key, message),
+                    (Err(error), _) => {
+                        let detail = error.detail.into();
+                        registry.end(key, Closed::Protocol { type_name: error.type_name, detail });
+                        Flow::Ended
+                    }
+                };
+                if flow == Flow::Blocked {
+                    self.refund(key, charge);
                 }
-            },
+                flow
+            }
             _ => Flow::Ended,
         }
     }
 
-    fn on_message(
+    pub(super) fn on_message(
         &mut self,
         registry: &mut Registry,
         key: ConnectionKey,
@@ -202,8 +223,7 @@ impl<H: Hub> HubEndpoint<H> {
                 self.on_stream_item(registry, key, &invocation_id, item)
             }
             HubMessage::Completion { invocation_id, outcome } => {
-                self.on_completion(key, &invocation_id, outcome);
-                Flow::Next
+                self.on_completion(registry, key, &invocation_id, outcome)
             }
             HubMessage::CancelInvocation { invocation_id } => {
                 self.on_cancel(registry, key, &invocation_id);
@@ -255,31 +275,10 @@ impl<H: Hub> HubEndpoint<H> {
         // refusals above are text (COR-034).
         queue(registry, key, |out| out.extend_from_slice(handshake::ACCEPTED));
         self.states.insert(key, H::State::default());
-        self.on_connected(registry, key)
-    }
-
-    fn on_connected(&mut self, registry: &mut Registry, key: ConnectionKey) -> Flow {
-        let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
-        let mut context = Context::new(registry, self.world, key, state);
-        let hub = &mut self.hub;
-        let welcome = contained(|| hub.on_connected(&mut context));
-        let welcome = welcome.unwrap_or_else(|panic| {
-            registry.count_panic();
-            tracing::error!(panic, "on_connected panicked");
-            Err(HubError::internal("Panic", panic))
-        });
-        let Some(connection) = registry.get_mut(key) else { return Flow::Ended };
-        if let Err(error) = welcome {
-            let closed = Closed::Refused {
-                type_name: error.type_name().to_owned().into(),
-                detail: error.message().to_owned(),
-                public: error.is_public(),
-            };
-            registry.end(key, closed);
-            return Flow::Ended;
+        if self.options.rate_limit.is_some() {
+            self.buckets.insert(key, Buckets::default());
         }
-        connection.hub.connected = true;
-        if connection.stage == Stage::Closing { Flow::Ended } else { Flow::Next }
+        self.on_connected(registry, key)
     }
 
     /// Answers a handshake with an error; no Close message follows (COR-068).
@@ -379,17 +378,30 @@ impl<H: Hub> Application for HubEndpoint<H> {
         registry.end_with(key, closed, orderly.then_some(1000), "");
     }
 
-    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) {
+    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) -> Parting {
         self.abandon(registry, key);
-        let Some(mut state) = self.states.remove(key) else { return };
-        if !registry.get(key).is_some_and(|connection| connection.hub.connected) {
-            return;
+        let Some(connection) = registry.get(key) else { return Parting::Done };
+        if connection.hub.connecting {
+            return Parting::Later;
         }
+        let was_connected = connection.hub.connected;
+        self.buckets.remove(key);
+        let Some(mut state) = self.states.remove(key).filter(|_| was_connected) else {
+            return Parting::Done;
+        };
         let mut context = Context::new(registry, self.world, key, &mut state);
-        let hub = &mut self.hub;
-        if let Err(panic) = contained(|| hub.on_disconnected(&mut context, reason)) {
-            registry.count_panic();
-            tracing::error!(panic, "on_disconnected panicked");
+        let (hub, methods) = (&mut self.hub, &self.methods);
+        match contained(|| methods.disconnect(hub, &mut context, reason)) {
+            Ok(Ok(())) => Parting::Done,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "on_disconnected failed");
+                Parting::Failed
+            }
+            Err(panic) => {
+                registry.count_panic();
+                tracing::error!(panic, "on_disconnected panicked");
+                Parting::Failed
+            }
         }
     }
 

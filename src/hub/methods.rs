@@ -9,9 +9,11 @@ use super::Hub;
 use super::arity::{AsyncMethod, AsyncStreamMethod, Method, StreamMethod};
 use super::call::Call;
 use super::clients::Clients;
+use super::connect::ConnectedFn;
 use super::context::Context;
 use super::dispatch::{Checks, Manner};
 use super::error::HubError;
+use super::filter::Filter;
 use super::stream::Items;
 use super::upload::Opening;
 use crate::base::HashMap;
@@ -49,6 +51,9 @@ pub struct Methods<H: Hub> {
     /// By registered spelling and by lower-case name: letter case does not matter (COR-093).
     names: HashMap<Box<str>, usize>,
     pub(super) timers: Vec<Timer<H>>,
+    pub(super) connected: Option<ConnectedFn<H>>,
+    /// The outermost first.
+    pub(super) filters: Vec<Box<dyn Filter<H>>>,
 }
 
 pub(super) struct Entry<H: Hub> {
@@ -99,7 +104,7 @@ pub(super) type NowFn<H> = Box<
         &mut H,
         &mut Context<'c, H>,
         Arguments<'a>,
-        &Checks<'_>,
+        &Checks,
         &mut dyn Answer,
     ) -> Result<(), Failure>,
 >;
@@ -110,13 +115,13 @@ pub(super) type StreamFn<H> = Box<
         &mut H,
         &mut Context<'c, H>,
         Arguments<'a>,
-        &Checks<'_>,
+        &Checks,
     ) -> Result<Box<dyn Items>, Failure>,
 >;
 
 /// Begins an asynchronous method.
 pub(super) type LaterFn<H> =
-    Box<dyn for<'a> Fn(Call<H>, Arguments<'a>, &Checks<'_>, &mut Opening) -> Result<Work, Failure>>;
+    Box<dyn for<'a> Fn(Call<H>, Arguments<'a>, &Checks, &mut Opening) -> Result<Work, Failure>>;
 
 /// What is left to do when a method has begun.
 pub(super) enum Work {
@@ -171,6 +176,7 @@ pub(super) trait Answer {
 }
 
 /// Why a call failed, before or in the method.
+#[derive(Clone, Debug)]
 pub(super) enum Failure {
     Binding(BindingError),
     /// It was called in this manner and is of the other kind.
@@ -199,7 +205,13 @@ pub(super) struct Timer<H> {
 
 impl<H: Hub> Methods<H> {
     pub(super) fn new() -> Self {
-        Self { entries: Vec::new(), names: HashMap::default(), timers: Vec::new() }
+        Self {
+            entries: Vec::new(),
+            names: HashMap::default(),
+            timers: Vec::new(),
+            connected: None,
+            filters: Vec::new(),
+        }
     }
 
     /// Offers a method under a name. It runs to its end, one at a time in each shard.

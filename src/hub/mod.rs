@@ -5,18 +5,23 @@
 
 mod application;
 mod arity;
+mod ask;
 mod call;
 #[cfg(feature = "sim")]
 mod check;
 mod client_macro;
 mod clients;
 mod closed;
+mod connect;
 mod context;
 mod dispatch;
+mod ending;
 mod endpoint;
 mod error;
+mod filter;
 mod methods;
 mod options;
+mod rate_limit;
 mod registry;
 mod reply;
 mod running;
@@ -27,18 +32,24 @@ mod world;
 
 pub(crate) use application::{Application, InputEnd, Piece};
 pub use arity::{AsyncMethod, AsyncStreamMethod, Method, StreamMethod};
+pub use ask::Answer;
+pub(crate) use call::Local;
 pub use call::{Call, Elapsed};
 pub use clients::{Audience, Clients};
 pub use closed::Closed;
 pub use context::Context;
+pub(crate) use ending::Parting;
 pub(crate) use endpoint::{HubEndpoint, contained};
 pub use error::HubError;
+pub use filter::{CallOutcome, Filter, FilteredCall};
 pub use methods::Methods;
 pub use options::HubOptions;
+pub use rate_limit::{Rate, RateLimit};
 pub use registry::{Counters, Delivery};
 pub(crate) use registry::{Registry, Ring};
 pub use reply::Reply;
 pub use stream::{Iter, StreamEnd, StreamReply, StreamWriter, iter};
+pub(crate) use tasks::{Contained, Tasks};
 pub use upload::{Parameter, Upload};
 
 /// The server side of a conversation: a struct, one per shard, whose methods clients call.
@@ -65,7 +76,16 @@ pub trait Hub: Sized + 'static {
 
     /// The connection has ended. It is still in its groups, but nothing reaches it any more
     /// (COR-137).
-    fn on_disconnected(&mut self, context: &mut Context<'_, Self>, reason: &Closed) {
+    ///
+    /// # Errors
+    ///
+    /// Nobody hears of an error, but a WebSocket ends with the code 1011 in place of 1000 (§6.3).
+    fn on_disconnected(
+        &mut self,
+        context: &mut Context<'_, Self>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
         let _ = (context, reason);
+        Ok(())
     }
 }

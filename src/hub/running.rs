@@ -1,7 +1,6 @@
 //! What runs: asynchronous calls and streams, from their beginning to their completion, and what
 //! their clients have to say meanwhile.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
 
@@ -10,21 +9,20 @@ use smallvec::SmallVec;
 use super::Hub;
 use super::call::CallState;
 use super::clients::Clients;
-use super::dispatch::Flow;
-use super::endpoint::{HubEndpoint, contained, queue};
+use super::dispatch::{Caller, Flow};
+use super::endpoint::{HubEndpoint, contained};
 use super::error::HubError;
+use super::filter::{FilteredCall, UNASKED};
 use super::methods::{Entry, Failure, Work, Writable};
 use super::registry::{Registry, kind_of};
 use super::stream::Step;
-use super::tasks::TaskKey;
 use super::upload::Intake;
-use crate::base::ConnectionKey;
+use crate::base::{ConnectionKey, TaskKey};
 use crate::protocol::hub_protocol::errors::DetailedErrors;
-use crate::protocol::hub_protocol::{HubProtocolKind, Outcome, Payload, StreamIds};
+use crate::protocol::hub_protocol::{HubProtocolKind, Outcome, Payload, StreamIds, WriteError};
 
 /// A call that has begun and is not over.
 pub(super) struct Task {
-    connection: ConnectionKey,
     target: Rc<str>,
     id: Option<Rc<str>>,
     call: Rc<CallState>,
@@ -33,6 +31,8 @@ pub(super) struct Task {
     cooperative: bool,
     /// An item for which there was no room when it had been written.
     held: Option<Vec<u8>>,
+    /// What filters are to see again.
+    filtered: Option<Box<FilteredCall>>,
 }
 
 /// What a method that was begun leaves to be done.
@@ -51,6 +51,23 @@ type Ended = Result<Result<End, Failure>, String>;
 enum End {
     Value(Box<dyn Writable>),
     Stream,
+}
+
+impl End {
+    fn write(
+        self,
+        protocol: HubProtocolKind,
+        out: &mut Vec<u8>,
+        id: &str,
+    ) -> Result<(), WriteError> {
+        match self {
+            Self::Value(value) => value.write(protocol, out, id),
+            Self::Stream => {
+                protocol.write_end(out, id);
+                Ok(())
+            }
+        }
+    }
 }
 
 /// What one connection has under way. The lists are short: the options of the hub bound them.
@@ -126,7 +143,7 @@ impl Underway {
 #[cfg(feature = "sim")]
 impl Task {
     pub(super) fn connection(&self) -> ConnectionKey {
-        self.connection
+        self.call.connection
     }
 
     pub(super) fn holds_slot(&self) -> bool {
@@ -148,7 +165,7 @@ impl Task {
         items_left: &mut usize,
     ) -> Poll<Result<Result<(), Failure>, String>> {
         let Work::Stream(items) = &mut self.work else { return Poll::Pending };
-        let key = self.connection;
+        let key = self.call.connection;
         let id = self.id.as_deref().unwrap_or_default();
         let speaks = registry.get(key).and_then(|connection| connection.hub.speaks);
         // Only what ends by itself is still here when nobody wants its items any more.
@@ -205,13 +222,14 @@ impl<H: Hub> HubEndpoint<H> {
     pub(super) fn begin(
         &mut self,
         registry: &mut Registry,
-        key: ConnectionKey,
         method: &Entry<H>,
         id: Option<&str>,
         stream_ids: StreamIds<'_>,
+        filtered: Option<Box<FilteredCall>>,
         begun: Begun,
     ) {
         let Begun { call, work, intakes } = begun;
+        let key = call.connection;
         if call.holds_slot.get()
             && let Some(connection) = registry.get_mut(key)
         {
@@ -219,23 +237,47 @@ impl<H: Hub> HubEndpoint<H> {
         }
         let id: Option<Rc<str>> = id.map(Rc::from);
         let task = self.tasks.spawn(Task {
-            connection: key,
             target: method.name.clone(),
             id: id.clone(),
             call,
             work,
             cooperative: method.shape.cooperative,
             held: None,
+            filtered,
         });
-        if self.underway.get(key).is_none() {
-            self.underway.insert(key, Underway::default());
-        }
-        let Some(underway) = self.underway.get_mut(key) else { return };
         let (is_stream, streams) = (method.shape.streams, method.shape.streams_of_call());
+        let underway = self.underway_of(key);
         underway.calls.push(Running { task, id, is_stream, streams });
         for (id, intake) in stream_ids.iter().zip(intakes) {
             underway.uploads.push(OpenUpload { id: id.into(), task, intake });
         }
+    }
+
+    /// Runs code for a connection that is no call of its client: nobody is answered.
+    pub(super) fn begin_unasked(
+        &mut self,
+        call: Rc<CallState>,
+        name: &str,
+        code: impl Future<Output = ()> + 'static,
+    ) {
+        let key = call.connection;
+        let work = Work::Call(Box::pin(async move {
+            code.await;
+            Ok(Box::new(()) as Box<dyn Writable>)
+        }));
+        let (id, held, filtered) = (None, None, None);
+        let target = name.into();
+        let task = Task { target, id, call, work, cooperative: false, held, filtered };
+        let task = self.tasks.spawn(task);
+        let running = Running { task, id: None, is_stream: false, streams: 0 };
+        self.underway_of(key).calls.push(running);
+    }
+
+    fn underway_of(&mut self, key: ConnectionKey) -> &mut Underway {
+        if self.underway.get(key).is_none() {
+            self.underway.insert(key, Underway::default());
+        }
+        self.underway.get_mut(key).expect("it was put there if it was missing")
     }
 
     /// An item of an upload. Who has ended, or never was, wants none (COR-110).
@@ -262,16 +304,22 @@ impl<H: Hub> HubEndpoint<H> {
         }
     }
 
-    /// A completion from the client: the end of an upload (§3.11 says in which order to look).
-    pub(super) fn on_completion(&mut self, key: ConnectionKey, id: &str, outcome: Outcome<'_>) {
+    /// A completion from the client: the end of an upload, or else the answer to a question
+    /// (§3.11).
+    pub(super) fn on_completion(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        id: &str,
+        outcome: Outcome<'_>,
+    ) -> Flow {
         let upload = self.underway.get_mut(key).and_then(|underway| underway.take_upload(id));
-        if let Some(upload) = upload {
-            upload.intake.close(match outcome {
-                Outcome::Error(text) => Err(HubError::new(Cow::Owned(text.into_owned()))),
-                Outcome::Nothing | Outcome::Result(_) => Ok(()),
-            });
-        }
-        // Answers to what was never asked are ignored (§3.11).
+        let Some(upload) = upload else { return Self::on_answer(registry, key, id, outcome) };
+        upload.intake.close(match outcome {
+            Outcome::Error(text) => Err(HubError::new(text.into_owned())),
+            Outcome::Nothing | Outcome::Result(_) => Ok(()),
+        });
+        Flow::Next
     }
 
     /// The client wants no more of a call. A stream ends at once; a plain call hears of it, and is
@@ -305,7 +353,9 @@ impl<H: Hub> HubEndpoint<H> {
             upload.intake.close(Err(HubError::internal("OperationCanceledException", text)));
         }
         for Running { task: key, .. } in underway.calls {
-            let Some(task) = self.tasks.get(key) else { continue };
+            let Some(task) = self.tasks.get_mut(key) else { continue };
+            // Filters hear no more of it.
+            task.filtered = None;
             task.call.cancelled.set();
             match task.work {
                 Work::Stream(_) if !task.cooperative => {
@@ -400,10 +450,9 @@ impl<H: Hub> HubEndpoint<H> {
     /// A call is over: its slot and its uploads are free, its client is answered, and what waited
     /// goes on.
     fn end_task(&mut self, registry: &mut Registry, key: TaskKey, ended: Ended) {
-        let Some(Task { connection: caller, target, id, call, work, .. }) = self.tasks.remove(key)
-        else {
-            return;
-        };
+        let Some(task) = self.tasks.remove(key) else { return };
+        let Task { target, id, call, work, filtered, .. } = task;
+        let caller = call.connection;
         // What it holds belongs to the user.
         if let Err(panic) = contained(|| drop(work)) {
             registry.count_panic();
@@ -412,35 +461,25 @@ impl<H: Hub> HubEndpoint<H> {
         if let Some(underway) = self.underway.get_mut(caller) {
             underway.forget(key);
         }
+        registry.free_slot(caller, &call);
         let Some(connection) = registry.get_mut(caller) else { return };
-        if call.holds_slot.replace(false) {
-            connection.hub.running -= 1;
-        }
         let protocol = connection.hub.speaks;
         if std::mem::take(&mut connection.hub.blocked) {
             registry.wait(caller);
         }
         let Some(protocol) = protocol else { return };
         let id = id.as_deref();
-        let outcome = match (ended, id) {
-            (Ok(Ok(End::Value(value))), Some(id)) => {
-                let mut body = registry.take_body();
-                let written = contained(|| value.write(protocol, &mut body, id));
-                if let Ok(Ok(())) = written {
-                    registry.queue_encoded(caller, kind_of(protocol), &body).ignore();
-                }
-                registry.give_body(body);
-                written.map(|written| written.map_err(Failure::Unwritable))
-            }
-            (Ok(Ok(End::Stream)), Some(id)) => {
-                queue(registry, caller, |out| protocol.write_end(out, id));
-                return;
-            }
-            (Ok(Ok(_)), None) => return,
+        let mut body = registry.take_body();
+        let outcome = match (ended, id.or(filtered.is_some().then_some(UNASKED))) {
+            (Ok(Ok(end)), Some(id)) => contained(|| end.write(protocol, &mut body, id))
+                .map(|written| written.map_err(Failure::Unwritable)),
+            (Ok(Ok(_)), None) => Ok(Ok(())),
             (Ok(Err(failure)), _) => Ok(Err(failure)),
             (Err(panic), _) => Err(panic),
         };
-        self.conclude(registry, caller, protocol, &target, id, outcome);
+        let outcome = outcome.map(|outcome| outcome.map(|()| body));
+        let caller = Caller { key: caller, protocol, target: &target, id };
+        self.close_call(registry, caller, filtered, outcome);
     }
 }
 

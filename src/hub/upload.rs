@@ -114,7 +114,8 @@ impl<T> Drop for Upload<T> {
 
 impl<T> fmt::Debug for Upload<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upload").field("waiting", &self.queue.borrow().items.len()).finish()
+        let waiting = self.queue.borrow().items.len();
+        f.debug_struct("Upload").field("waiting", &waiting).finish_non_exhaustive()
     }
 }
 

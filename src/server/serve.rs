@@ -13,8 +13,10 @@ use super::files::Files;
 use super::mailbox::{Mail, Post};
 use super::shard::Shard;
 use crate::hub::{Hub, HubOptions};
-use crate::protocol::http::{Request, Response};
-use crate::raw::{RawOptions, WebSocket};
+use crate::protocol::http::{Headers, Request, Response};
+use crate::protocol::negotiate::Redirect;
+use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
+use crate::shard::Exchange;
 use crate::transport::ConnectionOptions;
 
 type OnListening = Box<dyn FnOnce(&[SocketAddr])>;
@@ -58,6 +60,17 @@ impl Server {
         })
     }
 
+    /// Serves the hub of type `H` at one more path; see [`Shard::also_at`].
+    ///
+    /// # Panics
+    ///
+    /// [`Server::run`] panics when no hub of type `H` was added before.
+    #[must_use]
+    pub fn also_at<H: Hub>(self, path: &str, connection: ConnectionOptions) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.also_at::<H>(&path, connection.clone()))
+    }
+
     /// Serves plain WebSockets at `path`.
     #[must_use]
     pub fn websocket<W: WebSocket>(
@@ -70,6 +83,20 @@ impl Server {
         self.endpoint(move |shard, number| shard.websocket(&path, handler(number), &options))
     }
 
+    /// Serves connections without a hub at `path`: bytes over any transport of SignalR.
+    #[must_use]
+    pub fn connection<C: ConnectionHandler>(
+        self,
+        path: &str,
+        handler: impl Fn(usize) -> C + Send + Sync + 'static,
+        options: ConnectionOptions,
+    ) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, number| {
+            shard.connection(&path, handler(number), options.clone())
+        })
+    }
+
     /// Answers ordinary requests at `path` and below it. The handler must not block.
     #[must_use]
     pub fn http(
@@ -79,6 +106,71 @@ impl Server {
     ) -> Self {
         let path = path.to_owned();
         self.endpoint(move |shard, _| shard.http(&path, handler.clone()))
+    }
+
+    /// Has `before` see every request in front of all routes: hubs, handlers and files. It may
+    /// add headers to whatever the answer will be, and may answer itself. Several are asked in
+    /// the order in which they were added, until one has answered.
+    ///
+    /// ```no_run
+    /// use tickhub::http::Response;
+    /// use tickhub::{Config, Server};
+    ///
+    /// Server::new(Config::default())
+    ///     .before(|request, headers| {
+    ///         headers.add("X-Content-Type-Options", "nosniff");
+    ///         (request.path() == "/old").then(|| Response::new(308).header("Location", "/new"))
+    ///     })
+    ///     .files("/", "web")
+    ///     .run()?;
+    /// # Ok::<(), tickhub::Error>(())
+    /// ```
+    #[must_use]
+    pub fn before(
+        self,
+        before: impl Fn(&Request<'_>, &mut Headers) -> Option<Response<'static>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.endpoint(move |shard, _| shard.before(before.clone()))
+    }
+
+    /// Answers ordinary requests at `path` and below it with code that may wait; see
+    /// [`Shard::http_async`].
+    #[must_use]
+    pub fn http_async<F>(
+        self,
+        path: &str,
+        handler: impl Fn(Exchange) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<'static>> + 'static,
+    {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.http_async(&path, handler.clone()))
+    }
+
+    /// Sends clients that negotiate at `path` elsewhere, where `redirect` says so; the others stay
+    /// with the hub of that path, if there is one. Clients follow up to 100 of these.
+    ///
+    /// ```no_run
+    /// use tickhub::{Config, Redirect, Server};
+    ///
+    /// Server::new(Config::default())
+    ///     .redirect("/chat", |_| Some(Redirect::to("https://other.example/chat")))
+    ///     .run()?;
+    /// # Ok::<(), tickhub::Error>(())
+    /// ```
+    #[must_use]
+    pub fn redirect(
+        self,
+        path: &str,
+        redirect: impl Fn(&Request<'_>) -> Option<Redirect> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.redirect(&path, redirect.clone()))
     }
 
     /// Serves the files below the directory `root` at `path` and below it.

@@ -13,9 +13,10 @@ use super::mailbox::{Mailbox, Post};
 use crate::base::{Moment, Rng};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::{self, Driver, Listener};
-use crate::protocol::http::{Request, Response};
-use crate::raw::{RawOptions, WebSocket};
-use crate::shard::Engine;
+use crate::protocol::http::{Headers, Request, Response};
+use crate::protocol::negotiate::Redirect;
+use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
+use crate::shard::{Code, Engine, Exchange};
 use crate::transport::ConnectionOptions;
 
 /// One shard, to be embedded in a loop of one's own. It has no thread, no signal handler and
@@ -110,10 +111,53 @@ impl Shard {
         self
     }
 
+    /// Serves the hub of type `H` at one more path, with connection options of its own. The
+    /// connections of both paths are one: they share groups and users, and selectors reach all.
+    /// Of several hubs of that type the first is meant.
+    ///
+    /// ```no_run
+    /// use tickhub::{ConnectionOptions, Hub, Methods, Shard, Transports};
+    ///
+    /// struct Chat;
+    ///
+    /// impl Hub for Chat {
+    ///     type State = ();
+    ///     fn methods(_: &mut Methods<Self>) {}
+    /// }
+    ///
+    /// let transports = Transports::LONG_POLLING;
+    /// let polling = ConnectionOptions { transports, ..ConnectionOptions::default() };
+    /// let shard = Shard::bind("127.0.0.1:5000")?
+    ///     .hub("/chat", Chat)
+    ///     .also_at::<Chat>("/chat-by-polling", polling);
+    /// # Ok::<(), tickhub::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When no hub of type `H` is served yet.
+    #[must_use]
+    pub fn also_at<H: Hub>(mut self, path: &str, connection: ConnectionOptions) -> Self {
+        self.engine.add_mount::<H>(path, connection);
+        self
+    }
+
     /// Serves plain WebSockets at `path`.
     #[must_use]
     pub fn websocket<W: WebSocket>(mut self, path: &str, handler: W, options: &RawOptions) -> Self {
         self.engine.add_websocket(path, handler, options);
+        self
+    }
+
+    /// Serves connections without a hub at `path`: bytes over any transport of SignalR.
+    #[must_use]
+    pub fn connection<C: ConnectionHandler>(
+        mut self,
+        path: &str,
+        handler: C,
+        options: ConnectionOptions,
+    ) -> Self {
+        self.engine.add_connection(path, handler, options);
         self
     }
 
@@ -126,6 +170,47 @@ impl Shard {
         handler: impl FnMut(&Request<'_>) -> Response<'static> + 'static,
     ) -> Self {
         self.engine.add_http(path, Box::new(handler));
+        self
+    }
+
+    /// Has `before` see every request in front of all routes: hubs, handlers and files. It may
+    /// add headers to whatever the answer will be, and may answer itself. Several are asked in
+    /// the order in which they were added, until one has answered.
+    #[must_use]
+    pub fn before(
+        mut self,
+        before: impl FnMut(&Request<'_>, &mut Headers) -> Option<Response<'static>> + 'static,
+    ) -> Self {
+        self.engine.add_before(Box::new(before));
+        self
+    }
+
+    /// Answers ordinary requests at `path` and below it with code that may wait: for a hub, for
+    /// time, for a client. Requests behind it on the same socket wait too; a client that goes
+    /// away drops what was begun for it. See [`Exchange`].
+    #[must_use]
+    pub fn http_async<F>(
+        mut self,
+        path: &str,
+        mut handler: impl FnMut(Exchange) -> F + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<'static>> + 'static,
+    {
+        let handler = Box::new(move |exchange| Box::pin(handler(exchange)) as Code);
+        self.engine.add_http_async(path, handler);
+        self
+    }
+
+    /// Sends clients that negotiate at `path` elsewhere, where `redirect` says so; the others stay
+    /// with the hub of that path, if there is one.
+    #[must_use]
+    pub fn redirect(
+        mut self,
+        path: &str,
+        redirect: impl FnMut(&Request<'_>) -> Option<Redirect> + 'static,
+    ) -> Self {
+        self.engine.add_redirect(path, Box::new(redirect));
         self
     }
 

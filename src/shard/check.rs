@@ -23,6 +23,7 @@ impl Engine {
                         .registry
                         .get(connection)
                         .is_some_and(|known| known.posts.contains(&key)),
+                    Some(Pending::Exchange { task, .. }) => self.exchanges.contains(task),
                 },
                 SocketStage::Lingering(_) | SocketStage::Closing => true,
             };
@@ -36,7 +37,9 @@ impl Engine {
             {
                 return Err(format!("{key:?} is on a socket that is gone"));
             }
-            let may_be_alone = connection.polls() || connection.stage == Stage::Negotiated;
+            let is_leaving = connection.stage == Stage::Closing && !connection.departed;
+            let may_be_alone =
+                connection.polls() || connection.stage == Stage::Negotiated || is_leaving;
             if connection.socket.is_none() && !may_be_alone {
                 return Err(format!("{key:?} has no socket"));
             }

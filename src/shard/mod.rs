@@ -9,7 +9,9 @@ mod attach;
 #[cfg(feature = "sim")]
 mod check;
 mod drain;
+mod exchange;
 mod flush;
+mod front;
 mod http;
 mod poll;
 mod post;
@@ -24,21 +26,29 @@ use crate::hub::{
     Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, Registry, Ring, contained,
 };
 use crate::io::{Completion, Op};
-use crate::raw::{RawEndpoint, RawOptions, WebSocket};
+use crate::raw::{
+    Bytes, ConnectionHandler, KeepAlive, Messages, RawEndpoint, RawOptions, WebSocket,
+};
 use crate::transport::{ConnectionOptions, Socket, SocketStage};
 
 use alarms::Token;
 use drain::Drain;
+pub use exchange::Exchange;
+use exchange::Exchanges;
+pub(crate) use exchange::{AsyncHandler, Code};
+pub(crate) use front::Before;
 pub use http::HttpOptions;
-pub(crate) use routes::HttpHandler;
-use routes::{Mount, Routes};
+use routes::{Handler, Mount, Routes};
+pub(crate) use routes::{HttpHandler, Redirector};
 
 /// Everything that one shard holds.
 pub(crate) struct Engine {
     registry: Registry,
     apps: Vec<Box<dyn Application>>,
     routes: Routes,
+    before: Vec<Before>,
     sockets: SideTable<SocketKey, Socket>,
+    exchanges: Exchanges,
     wheel: Wheel<Token>,
     http: Rc<HttpOptions>,
     ops: Vec<Op>,
@@ -54,13 +64,16 @@ pub(crate) struct Engine {
 impl Engine {
     /// An engine without endpoints. `ring` wakes the shard from another thread.
     pub(crate) fn new(now: Moment, rng: Rng, ring: Ring, http: HttpOptions) -> Self {
+        let exchanges = Exchanges::new(ring.clone());
         let mut registry = Registry::new(rng, ring);
         registry.now = now;
         Self {
             registry,
             apps: Vec::new(),
             routes: Routes::default(),
+            before: Vec::new(),
             sockets: SideTable::default(),
+            exchanges,
             wheel: Wheel::new(now),
             sockets_max: http.sockets_max,
             http: Rc::new(http),
@@ -82,7 +95,24 @@ impl Engine {
         connection: ConnectionOptions,
     ) {
         let world = self.registry.add_world();
-        self.apps.push(Box::new(HubEndpoint::new(hub, world, options, &self.registry)));
+        let endpoint = HubEndpoint::new(hub, world, options, &self.registry);
+        self.exchanges.know(endpoint.local());
+        self.apps.push(Box::new(endpoint));
+        self.routes.add_hub(path, Mount { world, options: Rc::new(connection) });
+    }
+
+    /// Serves the first hub of type `H` at one more path.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub(crate) fn add_mount<H: Hub>(&mut self, path: &str, connection: ConnectionOptions) {
+        let is_one = |app: &mut Box<dyn Application>| app.as_any_mut().is::<HubEndpoint<H>>();
+        let Some(world) = self.apps.iter_mut().position(is_one) else {
+            let hub = std::any::type_name::<H>();
+            panic!("also_at({path:?}): no hub of type {hub} is served yet")
+        };
+        let world = u16::try_from(world).expect("worlds are counted in 16 bits");
         self.routes.add_hub(path, Mount { world, options: Rc::new(connection) });
     }
 
@@ -94,15 +124,38 @@ impl Engine {
         options: &RawOptions,
     ) {
         let world = self.registry.add_world();
-        let interval = options.keep_alive_interval;
-        self.apps.push(Box::new(RawEndpoint::new(handler, world, interval)));
+        let (interval, timeout) = (options.keep_alive_interval, options.keep_alive_timeout);
+        let keep_alive = KeepAlive { interval, timeout };
+        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, keep_alive)));
         let mount = Mount { world, options: Rc::new(options.connection()) };
-        self.routes.add_websocket(path, mount, options.subprotocols.clone());
+        self.routes.add_websocket(path, mount, options.otherwise);
+    }
+
+    /// Serves connections without a hub at a path and below it at `negotiate`.
+    pub(crate) fn add_connection<C: ConnectionHandler>(
+        &mut self,
+        path: &str,
+        handler: C,
+        options: ConnectionOptions,
+    ) {
+        let world = self.registry.add_world();
+        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, KeepAlive::default())));
+        self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
     }
 
     /// Answers requests at a path and below it.
     pub(crate) fn add_http(&mut self, path: &str, handler: HttpHandler) {
-        self.routes.add_http(path, handler);
+        self.routes.add_http(path, Handler::Now(handler));
+    }
+
+    /// Answers requests at a path and below it, with code that may wait.
+    pub(crate) fn add_http_async(&mut self, path: &str, handler: AsyncHandler) {
+        self.routes.add_http(path, Handler::Later(handler));
+    }
+
+    /// Asks `redirector` about everybody who negotiates at a path.
+    pub(crate) fn add_redirect(&mut self, path: &str, redirector: Redirector) {
+        self.routes.add_redirect(path, redirector);
     }
 
     /// Time goes on. Called before completions are handed in.
@@ -149,19 +202,25 @@ impl Engine {
         for key in std::mem::take(&mut self.resumed) {
             self.read_backlog(key);
         }
-        for app in &mut self.apps {
-            app.turn(&mut self.registry);
-        }
+        self.run_apps();
+        self.run_exchanges();
         self.advance_drain();
         self.settle();
         self.flush();
         &mut self.ops
     }
 
+    fn run_apps(&mut self) {
+        for app in &mut self.apps {
+            app.turn(&mut self.registry);
+        }
+    }
+
     /// When the next turn is due at the latest, though nothing happens.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         let has_sockets = !self.dirty_sockets.is_empty() || !self.resumed.is_empty();
-        if self.registry.has_work() || !self.dirty.is_empty() || has_sockets {
+        let has_work = self.registry.has_work() || self.exchanges.is_ready();
+        if has_work || !self.dirty.is_empty() || has_sockets {
             return Some(self.registry.now);
         }
         let apps = self.apps.iter().filter_map(|app| app.deadline());
@@ -203,7 +262,8 @@ impl Engine {
     #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {
         let apps_are_quiet = self.apps.iter().all(|app| app.is_quiet());
-        self.sockets.is_empty() && self.registry.is_quiet() && apps_are_quiet
+        let nobody_asks = self.exchanges.len() == 0 && apps_are_quiet;
+        self.sockets.is_empty() && self.registry.is_quiet() && nobody_asks
     }
 
     /// Lets connections end whose time has come: the application hears of it, then they leave
@@ -214,13 +274,15 @@ impl Engine {
             if ending.is_empty() {
                 return;
             }
-            for (key, closed) in ending {
+            for ending in ending {
+                let key = ending.key;
                 let Some(world) = self.world_of(key) else { continue };
-                tracing::debug!(reason = %closed, "a connection ends");
-                self.apps[world].closed(&mut self.registry, key, &closed);
-                self.registry.leave(key);
-                self.refuse_posts(key);
-                self.forget_unless_carried(key);
+                tracing::debug!(reason = %ending.closed, "a connection ends");
+                let parting = self.apps[world].closed(&mut self.registry, key, &ending.closed);
+                if self.registry.part(ending, parting) {
+                    self.refuse_posts(key);
+                    self.forget_unless_carried(key);
+                }
             }
         }
     }

@@ -42,7 +42,7 @@ impl Engine {
         self.registry.mark(key);
         if let Some(older) = older {
             // The newest poll wins (COR-053).
-            self.answer_poll(older, &no_content());
+            self.answer_poll(older, no_content());
         }
         Answer::Later
     }
@@ -76,7 +76,7 @@ impl Engine {
         let Some(connection) = self.registry.get_mut(key) else { return };
         if let Some(socket) = connection.poll.take() {
             connection.time_polls(now);
-            self.answer_poll(socket, &uncached(Response::text(200, "")));
+            self.answer_poll(socket, uncached(Response::text(200, "")));
         } else {
             let world = connection.world as usize;
             self.apps[world].input_ended(&mut self.registry, key, InputEnd::Lost);
@@ -93,10 +93,11 @@ impl Engine {
             return;
         }
         if connection.outbox.is_empty() {
-            if connection.stage == Stage::Closing {
+            if connection.departed {
                 connection.poll = None;
                 connection.cut = true;
-                self.answer_poll(socket_key, &no_content());
+                let last = if connection.failed { failed() } else { no_content() };
+                self.answer_poll(socket_key, last);
                 self.registry.hide(key);
                 self.forget_unless_carried(key);
             }
@@ -115,7 +116,9 @@ impl Engine {
         http.pending = Some(Pending::Answer { connection: key });
         let response = uncached(
             Response::new(200).content_type("application/octet-stream").body_elsewhere(length),
-        );
+        )
+        .with(&http.headers);
+        http.headers.clear();
         let reply_to = self.while_draining(reply_to);
         http.closing |= response.closes(reply_to);
         let mut head = Vec::with_capacity(256);
@@ -145,9 +148,12 @@ impl Engine {
     /// The socket of a request without an answer is gone. Nothing that it was to get is lost.
     pub(super) fn on_pending_lost(&mut self, socket: SocketKey, pending: &Pending) {
         let now = self.registry.now;
-        let (Pending::Poll { connection: key, .. }
-        | Pending::Answer { connection: key }
-        | Pending::Post { connection: key, .. }) = *pending;
+        let key = match *pending {
+            Pending::Poll { connection, .. }
+            | Pending::Answer { connection }
+            | Pending::Post { connection, .. } => connection,
+            Pending::Exchange { task, .. } => return self.exchanges.give_up(task),
+        };
         let Some(connection) = self.registry.get_mut(key) else { return };
         match pending {
             Pending::Poll { .. } => connection.poll = None,
@@ -159,6 +165,7 @@ impl Engine {
                 connection.posts.retain(|waiting| *waiting != socket);
                 return;
             }
+            Pending::Exchange { .. } => return,
         }
         connection.time_polls(now);
         self.registry.mark(key);
@@ -166,7 +173,7 @@ impl Engine {
     }
 
     /// Answers the poll that waits on a socket, with a response that has all of its body.
-    pub(super) fn answer_poll(&mut self, socket: SocketKey, response: &Response<'static>) {
+    pub(super) fn answer_poll(&mut self, socket: SocketKey, response: Response<'static>) {
         let Some(http) = self.take_http(socket) else { return };
         match poll_of(&http) {
             Some(reply_to) => self.answer_pending(socket, http, response, reply_to),
@@ -187,6 +194,11 @@ impl Engine {
 /// What a poll is told that a newer one, or the end of its connection, has made pointless.
 fn no_content() -> Response<'static> {
     uncached(Response::new(204).content_type("text/plain"))
+}
+
+/// What the last poll of a connection is told that ended with an error of the server.
+fn failed() -> Response<'static> {
+    uncached(Response::text(500, ""))
 }
 
 fn poll_of(http: &HttpStage) -> Option<ReplyTo> {

@@ -23,6 +23,7 @@ impl Engine {
             .header("Cache-Control", "no-cache,no-store")
             .header("Pragma", "no-cache")
             .header("Content-Encoding", "identity")
+            .with(&http.headers)
             .streaming();
         let reusable = !response.closes(reply_to);
         if let Some(connection) = self.registry.get_mut(key) {
@@ -78,7 +79,7 @@ impl Engine {
             return;
         }
         let Some(connection) = self.registry.get(key) else { return };
-        if connection.stage == Stage::Closing && connection.outbox.is_empty() {
+        if connection.departed && connection.outbox.is_empty() {
             self.end_stream(key, socket_key);
         }
     }

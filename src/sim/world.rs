@@ -8,8 +8,10 @@ use crate::base::{Moment, Rng};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
-use crate::raw::{RawOptions, WebSocket};
-use crate::shard::{Engine, HttpOptions};
+use crate::protocol::http::{Headers, Request, Response};
+use crate::protocol::negotiate::Redirect;
+use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
+use crate::shard::{Code, Engine, Exchange, HttpOptions};
 use crate::transport::ConnectionOptions;
 
 /// Shards on a simulated network. Time stands still until [`World::pass`] or
@@ -107,6 +109,37 @@ impl World {
         self
     }
 
+    /// Serves the hub of type `H` at one more path of every shard.
+    ///
+    /// # Panics
+    ///
+    /// When no such hub is served.
+    #[must_use]
+    pub fn also_at<H: Hub>(mut self, path: &str, connection: &ConnectionOptions) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_mount::<H>(path, connection.clone());
+        }
+        self
+    }
+
+    /// Answers requests at `path` of every shard, with code that may wait.
+    #[must_use]
+    pub fn http_async<F>(
+        mut self,
+        path: &str,
+        handler: impl Fn(Exchange) -> F + Clone + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<'static>> + 'static,
+    {
+        for shard in &mut self.shards {
+            let handler = handler.clone();
+            let handler = Box::new(move |exchange| Box::pin(handler(exchange)) as Code);
+            shard.engine.add_http_async(path, handler);
+        }
+        self
+    }
+
     /// Serves plain WebSockets at `path` of every shard.
     #[must_use]
     pub fn websocket<W: WebSocket>(
@@ -117,6 +150,58 @@ impl World {
     ) -> Self {
         for shard in &mut self.shards {
             shard.engine.add_websocket(path, handler(), options);
+        }
+        self
+    }
+
+    /// Sends those who negotiate at `path` elsewhere, where `redirect` says so.
+    #[must_use]
+    pub fn redirect(
+        mut self,
+        path: &str,
+        redirect: impl Fn(&Request<'_>) -> Option<Redirect> + Clone + 'static,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_redirect(path, Box::new(redirect.clone()));
+        }
+        self
+    }
+
+    /// Has `before` see every request in front of all routes, of every shard.
+    #[must_use]
+    pub fn before(
+        mut self,
+        before: impl Fn(&Request<'_>, &mut Headers) -> Option<Response<'static>> + Clone + 'static,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_before(Box::new(before.clone()));
+        }
+        self
+    }
+
+    /// Answers ordinary requests at `path` and below it, in every shard.
+    #[must_use]
+    pub fn http(
+        mut self,
+        path: &str,
+        handler: impl Fn(&Request<'_>) -> Response<'static> + Clone + 'static,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_http(path, Box::new(handler.clone()));
+        }
+        self
+    }
+
+    /// Serves connections without a hub at `path` of every shard.
+    #[must_use]
+    pub fn connection<C: ConnectionHandler>(
+        mut self,
+        path: &str,
+        handler: impl Fn() -> C,
+        options: &ConnectionOptions,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_connection(path, handler(), options.clone());
         }
         self
     }
@@ -293,6 +378,7 @@ impl World {
             sum.sent += one.sent;
             sum.too_slow += one.too_slow;
             sum.violations += one.violations;
+            sum.rate_limited += one.rate_limited;
             sum.panics += one.panics;
         }
         sum

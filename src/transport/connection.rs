@@ -31,6 +31,9 @@ pub struct ConnectionOptions {
     pub close_timeout: Duration,
     /// The lowest negotiate version that is served (default 0, COR-005).
     pub minimum_protocol_version: i32,
+    /// WebSocket subprotocols that are spoken here, best first (default none): the first one that
+    /// the client offers is chosen (COR-042).
+    pub sub_protocols: Vec<String>,
     /// What a WebSocket message may weigh. For hubs the number of fragments counts alone
     /// (default 1 024, T-FRAG): the size of hub messages is limited by their own option.
     pub websocket: websocket::Limits,
@@ -40,6 +43,8 @@ pub struct ConnectionOptions {
     pub groups_max: usize,
     /// Bytes in the name of a group (default 1 024, T-GROUP).
     pub group_name_bytes_max: usize,
+    /// Questions to the client that may be open at a time (default 1 024).
+    pub questions_max: usize,
     /// Says who the user of a connection is, by the request that opened its transport.
     pub user_id: Option<fn(&RequestHead) -> Option<String>>,
 }
@@ -53,10 +58,12 @@ impl Default for ConnectionOptions {
             poll_timeout: Duration::from_secs(90),
             close_timeout: Duration::from_secs(5),
             minimum_protocol_version: 0,
+            sub_protocols: Vec::new(),
             websocket: websocket::Limits::default(),
             outbox: OutboxLimits::default(),
             groups_max: 1024,
             group_name_bytes_max: 1024,
+            questions_max: 1024,
             user_id: None,
         }
     }
@@ -122,8 +129,12 @@ pub struct Connection {
     pub options: Rc<ConnectionOptions>,
     /// The part of the state that only hubs need.
     pub hub: HubState,
+    /// The Close frame was sent, and what the client still sends is read (RFC 6455 §5.5.1).
+    pub output_closed: bool,
     /// It ends without last words: the socket is cut as soon as the turn ends.
     pub cut: bool,
+    /// It ends with an error of the server: the poll that asks for more is told so.
+    pub failed: bool,
     /// It has left all tables; only its last bytes are still on their way.
     pub departed: bool,
     /// It stands in the list of those whose outbox or alarms changed this turn.
@@ -142,6 +153,8 @@ pub struct HubState {
     pub awaits_room: bool,
     /// The client has pinged, so its silence counts (COR-114).
     pub armed: bool,
+    /// The code behind `on_connected` runs; the messages of the client wait for its end.
+    pub connecting: bool,
     /// `on_connected` was called and succeeded, so `on_disconnected` will be called.
     pub connected: bool,
     /// What was chosen in the handshake; nothing before it and on raw connections.
@@ -185,7 +198,9 @@ impl Connection {
             groups: SmallVec::new(),
             options,
             hub: HubState::default(),
+            output_closed: false,
             cut: false,
+            failed: false,
             departed: false,
             dirty: false,
         }
@@ -230,7 +245,12 @@ impl Connection {
 
     /// Whether messages may be queued for it.
     pub fn is_open(&self) -> bool {
-        self.stage == Stage::Open
+        self.stage == Stage::Open && !self.output_closed
+    }
+
+    /// Whether its Close frame was sent or will not be: no frame may follow.
+    pub fn is_silent(&self) -> bool {
+        self.stage == Stage::Closing || self.output_closed
     }
 }
 

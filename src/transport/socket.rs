@@ -1,8 +1,8 @@
 //! One TCP connection: HTTP first, then what it was upgraded to.
 
 use super::{Alarm, Outbox};
-use crate::base::{ConnectionKey, Moment};
-use crate::protocol::http::{ReplyTo, RequestReader};
+use crate::base::{ConnectionKey, Moment, TaskKey};
+use crate::protocol::http::{Headers, ReplyTo, RequestReader};
 use crate::protocol::websocket::Decoder;
 
 /// The state of one TCP connection.
@@ -41,6 +41,8 @@ pub struct HttpStage {
     pub reader: RequestReader,
     /// Answers that wait to be sent.
     pub outbox: Outbox,
+    /// Headers that the answer to the present request gets, whatever it will be.
+    pub headers: Headers,
     /// The request whose answer is not there yet; those behind it wait in the backlog.
     pub pending: Option<Pending>,
     /// Requests behind a pending one, or behind answers that the client does not read (T-PIPE).
@@ -78,6 +80,13 @@ pub enum Pending {
         reply_to: ReplyTo,
         /// What it brings.
         body: Vec<u8>,
+    },
+    /// The code that makes the answer runs.
+    Exchange {
+        /// What it runs as.
+        task: TaskKey,
+        /// How it is answered.
+        reply_to: ReplyTo,
     },
 }
 

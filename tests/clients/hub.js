@@ -33,11 +33,11 @@ afterEach(async () => {
   await Promise.all(connections.map((client) => client.connection.stop()));
 });
 
-/** A client that is not connected yet. */
-export function client(url, { reconnect = false, protocol, ...options } = {}) {
-  const builder = new signalr.HubConnectionBuilder()
+/** A client that is not connected yet; `library` is the version of the official client. */
+export function client(url, { library = signalr, reconnect = false, protocol, ...options } = {}) {
+  const builder = new library.HubConnectionBuilder()
     .withUrl(url, options)
-    .configureLogging(signalr.LogLevel.None);
+    .configureLogging(library.LogLevel.None);
   if (protocol) builder.withHubProtocol(protocol);
   if (reconnect) builder.withAutomaticReconnect(RECONNECT_DELAYS);
   const made = new Client(builder.build());

@@ -91,8 +91,9 @@ impl Hub for Flows {
             .on_async("ReadAfter", read_after);
     }
 
-    fn on_disconnected(&mut self, _: &mut Context<'_, Self>, _: &Closed) {
+    fn on_disconnected(&mut self, _: &mut Context<'_, Self>, _: &Closed) -> Result<(), HubError> {
         self.note("disconnected".into());
+        Ok(())
     }
 }
 
@@ -133,7 +134,7 @@ impl Stream for DropPanics {
 
 impl Drop for DropPanics {
     fn drop(&mut self) {
-        panic_quietly()
+        panic_quietly::<()>();
     }
 }
 
@@ -200,7 +201,7 @@ async fn endless(call: Call<Flows>, mut writer: StreamWriter<u32>, key: String) 
     log.borrow_mut().push(format!("begin {key}"));
     let _guard = Guard { log, text: format!("cancelled {key}") };
     writer.send(0).await;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Says goodbye when it is dropped, which needs the hub.
@@ -213,7 +214,7 @@ async fn farewell(call: Call<Flows>, _: StreamWriter<u32>) {
         }
     }
     let _goodbye = Goodbye(call);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn writer_fails(

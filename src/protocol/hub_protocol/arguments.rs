@@ -31,6 +31,28 @@ pub struct Arguments<'a> {
     places: Places,
 }
 
+/// Arguments in memory of their own, for whoever looks at them before they are taken.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedArguments {
+    protocol: HubProtocolKind,
+    encoded: Vec<u8>,
+    offset: usize,
+    places: Places,
+}
+
+impl OwnedArguments {
+    /// All of them, to be taken.
+    pub(crate) fn lend(&mut self) -> Arguments<'_> {
+        Arguments {
+            protocol: self.protocol,
+            rest: &mut self.encoded,
+            offset: self.offset,
+            taken: 0,
+            places: self.places.clone(),
+        }
+    }
+}
+
 /// How the arguments are found.
 #[derive(Clone, Debug)]
 enum Places {
@@ -91,12 +113,15 @@ impl<'a> Arguments<'a> {
         Self { protocol, rest: encoded, offset: 0, taken: 0, places: Places::Found(count) }
     }
 
-    /// The same arguments in memory of their own, so that these stay as they came.
-    pub(crate) fn copied<'b>(&self, memory: &'b mut Vec<u8>) -> Arguments<'b> {
-        memory.clear();
-        memory.extend_from_slice(self.rest);
-        let &Self { protocol, offset, taken, ref places, .. } = self;
-        Arguments { protocol, rest: memory, offset, taken, places: places.clone() }
+    /// A copy of them all; none was taken yet.
+    pub(crate) fn to_owned_arguments(&self) -> OwnedArguments {
+        debug_assert_eq!(self.taken, 0, "a copy of all arguments");
+        OwnedArguments {
+            protocol: self.protocol,
+            encoded: self.rest.to_vec(),
+            offset: self.offset,
+            places: self.places.clone(),
+        }
     }
 
     /// How many the caller sent, whatever was taken meanwhile.

@@ -11,7 +11,7 @@ mod value;
 mod write;
 
 pub(super) use message::{ARGUMENT_DEPTH, read, stream_ids};
-pub(super) use prefix::Prefix;
+pub(super) use prefix::{Prefix, unframed};
 pub(super) use scan::value_len;
 pub(super) use value::{read_text, read_value};
 pub(super) use write::*;

@@ -24,6 +24,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub(crate) use arguments::OwnedArguments;
 pub use arguments::{ArgumentSink, Arguments, ToArguments};
 pub use framing::{RECEIVE_BYTES_MAX, RecordBuffer};
 pub use payload::{Argument, BindingError, Payload};
@@ -232,6 +233,17 @@ impl HubProtocolKind {
                 out.push(framing::RECORD_SEPARATOR);
             }
             Self::MessagePack => messagepack::write_record(out, record),
+        }
+    }
+
+    /// The record in one whole frame that was written here.
+    pub(crate) fn unframed(self, frame: &mut [u8]) -> &mut [u8] {
+        match self {
+            Self::Json => {
+                let end = frame.len() - 1;
+                &mut frame[..end]
+            }
+            Self::MessagePack => messagepack::unframed(frame),
         }
     }
 

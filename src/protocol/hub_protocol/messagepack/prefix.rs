@@ -71,6 +71,13 @@ pub(in super::super) fn write_prefix(out: &mut Vec<u8>, start: usize) {
     out[start..start + bytes].copy_from_slice(&prefix[..bytes]);
 }
 
+/// The record behind the prefix of one whole frame that was written here.
+pub(in super::super) fn unframed(frame: &mut [u8]) -> &mut [u8] {
+    let prefix = Prefix::read(frame.iter().copied());
+    let prefix = prefix.expect("a length of ours fits").expect("the frame is whole");
+    &mut frame[prefix.bytes..]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
