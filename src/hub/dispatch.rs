@@ -42,10 +42,12 @@ pub(super) enum Manner {
 /// What is checked between the arguments and the method.
 ///
 /// The order of everything is that of §3.6: the arguments are bound, a plain call takes a slot,
-/// then these checks in the order of [`Checks::pass`], then filters, then the method.
+/// its policy is asked, then come these checks in the order of [`Checks::pass`], then filters,
+/// then the method. Where something stands between the arguments and a method that borrows them,
+/// they are bound twice: to a copy first, so that those who send wrong ones read that.
 pub(super) struct Checks {
     manner: Manner,
-    method: Shape,
+    pub(super) method: Shape,
     /// How many streams the client sends along.
     sent: usize,
     /// Why the client may not have the streams of this call.
@@ -53,11 +55,6 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    /// Whether arguments fit, for whoever looks at them before the method does.
-    pub(super) fn binds(&self, arguments: Arguments<'_>) -> Result<(), Failure> {
-        (self.method.binds)(arguments).map_err(Failure::Binding)
-    }
-
     /// Called by each method when its arguments are bound.
     pub(super) fn pass(&self) -> Result<(), Failure> {
         if self.method.streams != (self.manner == Manner::Stream) {
@@ -94,16 +91,16 @@ impl<H: Hub> HubEndpoint<H> {
         let caller = Caller { key, protocol, target: &method.name, id };
         let takes_slot = manner == Manner::Plain && method.shape.uploads == 0;
         if takes_slot && running >= self.options.maximum_parallel_invocations_per_client {
-            // So are arguments that do not fit. They are tried on a copy, because they are bound
-            // once more when there is a slot.
-            let mut copy = arguments.to_owned_arguments();
-            let failed = match contained(|| (method.shape.binds)(copy.lend())) {
-                Ok(Ok(())) => return Flow::Blocked,
-                Ok(Err(error)) => Ok(Err(Failure::Binding(error))),
-                Err(panic) => Err(panic),
+            // So are arguments that do not fit.
+            let Err(failure) = fits(registry, method.shape, &arguments) else {
+                return Flow::Blocked;
             };
-            self.answer(registry, caller, failed);
+            self.answer(registry, caller, Ok(Err(failure)));
             return Flow::Next;
+        }
+        if let Err(failure) = Self::authorize(registry, key, method, &arguments) {
+            self.answer(registry, caller, Ok(Err(failure)));
+            return next(registry, key);
         }
         let streams = self.room_for_streams(key, method.shape, id, stream_ids);
         let checks = Checks { manner, method: method.shape, sent: stream_ids.len(), streams };
@@ -244,6 +241,7 @@ impl<H: Hub> HubEndpoint<H> {
         };
         let text = match failure {
             Failure::Binding(error) => detailed.binding_failed(target, error),
+            Failure::Unauthorized => errors::unauthorized(target),
             Failure::WrongKind(Manner::Plain) => errors::streaming_method_called_plainly(target),
             Failure::WrongKind(Manner::Stream) => errors::plain_method_called_as_stream(target),
             Failure::Uploads { sent, expected } => {
@@ -261,6 +259,24 @@ impl<H: Hub> HubEndpoint<H> {
             }
         };
         answer_error(registry, key, protocol, id, &text);
+    }
+}
+
+/// Whether a method can take arguments that will be bound later. They are tried on a copy, because
+/// texts are changed where they stand.
+pub(super) fn fits(
+    registry: &mut Registry,
+    method: Shape,
+    arguments: &Arguments<'_>,
+) -> Result<(), Failure> {
+    let mut copy = arguments.to_owned_arguments();
+    match contained(|| (method.binds)(copy.lend())) {
+        Ok(bound) => bound.map_err(Failure::Binding),
+        Err(panic) => {
+            registry.count_panic();
+            tracing::error!(panic, "an argument panicked while it was read");
+            Err(Failure::Refused(HubError::internal("Panic", panic)))
+        }
     }
 }
 

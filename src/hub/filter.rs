@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::context::Context;
-use super::dispatch::{Caller, Checks};
+use super::dispatch::{Caller, Checks, fits};
 use super::endpoint::{HubEndpoint, contained};
 use super::methods::{Failure, Methods};
 use super::registry::Registry;
@@ -242,9 +242,9 @@ impl<H: Hub> HubEndpoint<H> {
         arguments: Arguments<'a>,
         memory: &'a mut Vec<u8>,
     ) -> Result<Admission<'a>, Failure> {
-        let encoded = arguments.to_owned_arguments();
-        checks.binds(encoded.clone().lend())?;
+        fits(registry, checks.method, &arguments)?;
         checks.pass()?;
+        let encoded = arguments.to_owned_arguments();
         let Caller { key, protocol, target, .. } = caller;
         let method = target.clone();
         let (decoded, replaced, passed) = (None, false, 0);

@@ -6,6 +6,7 @@
 mod application;
 mod arity;
 mod ask;
+mod authorize;
 mod call;
 #[cfg(feature = "sim")]
 mod check;
