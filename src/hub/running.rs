@@ -370,8 +370,7 @@ impl<H: Hub> HubEndpoint<H> {
     /// What was sent has made room: streams that wait for it go on.
     pub(super) fn on_room(&mut self, registry: &mut Registry, key: ConnectionKey) {
         if let Some(connection) = registry.get_mut(key)
-            && connection.hub.awaits_room
-            && connection.takes_items()
+            && connection.frees_streams()
         {
             connection.hub.awaits_room = false;
             let calls = self.underway.get(key).into_iter().flat_map(|underway| &underway.calls);
