@@ -86,9 +86,13 @@ pub use auth::{
     bearer_token,
 };
 pub use base::{ConnectionId, ToConnectionId};
+/// What a streaming hub method returns; [`iter`] makes one.
+pub use futures_core::Stream;
 pub use hub::{
-    Answer, AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery,
-    Filter, FilteredCall, Hub, HubError, HubOptions, Method, Methods, Rate, RateLimit, Reply,
+    Answer, AsyncMethod, AsyncStreamMethod, Audience, Call, CallOutcome, Clients, Closed, Context,
+    Counters, Delivery, Elapsed, Filter, FilteredCall, Hub, HubError, HubOptions, Iter, Method,
+    Methods, Parameter, Rate, RateLimit, Reply, StreamEnd, StreamMethod, StreamReply, StreamWriter,
+    Upload, iter,
 };
 pub use io::DriverChoice;
 pub use protocol::http;

@@ -23,6 +23,8 @@ mod event_streams;
 mod exchanges;
 #[path = "world/filters.rs"]
 mod filters;
+#[path = "world/flows.rs"]
+mod flows;
 #[path = "world/front.rs"]
 mod front;
 #[path = "world/hall.rs"]
@@ -61,8 +63,14 @@ mod secrets;
 mod stateful;
 #[path = "world/stateful_limits.rs"]
 mod stateful_limits;
+#[path = "world/streams.rs"]
+mod streams;
+#[path = "world/talk.rs"]
+mod talk;
 #[path = "world/threats.rs"]
 mod threats;
+#[path = "world/uploads.rs"]
+mod uploads;
 #[path = "world/web.rs"]
 mod web;
 

@@ -21,8 +21,14 @@ pub struct HubOptions {
     /// COR-097).
     pub enable_detailed_errors: bool,
     /// How many plain invocations of one client may run at a time (default 1, COR-130). Only
-    /// asynchronous methods can overlap.
+    /// asynchronous methods can overlap. Calls with streams in either direction do not count.
     pub maximum_parallel_invocations_per_client: u16,
+    /// How many streams, in both directions together, the running calls of one client may have
+    /// (default 256, T-STREAM). One call more is refused.
+    pub maximum_streams_per_client: usize,
+    /// How many items of an upload may wait for their method (default 10, COR-109). While there is
+    /// one more, no message of the client is looked at.
+    pub stream_buffer_capacity: usize,
     /// The hub protocols that clients may choose (default all; `SupportedProtocols`, §4.1).
     pub supported_protocols: Vec<HubProtocolKind>,
     /// Bytes that may be sent to a client with stateful reconnect ahead of its acknowledgement
@@ -41,6 +47,8 @@ impl Default for HubOptions {
             maximum_receive_message_size: Some(32 * 1024),
             enable_detailed_errors: false,
             maximum_parallel_invocations_per_client: 1,
+            maximum_streams_per_client: 256,
+            stream_buffer_capacity: 10,
             supported_protocols: HubProtocolKind::ALL.to_vec(),
             stateful_reconnect_buffer_size: STATEFUL_BUFFER_BYTES,
             rate_limit: None,

@@ -267,6 +267,12 @@ impl Registry {
         !self.dirty.is_empty() || !self.ending.is_empty() || !self.waiting.is_empty()
     }
 
+    /// Whether a connection goes on in the next turn.
+    #[cfg(feature = "sim")]
+    pub(super) fn goes_on(&self, key: ConnectionKey) -> bool {
+        self.waiting.contains(&key)
+    }
+
     /// Whether a world holds nobody and nothing.
     #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {
@@ -376,9 +382,35 @@ impl Registry {
     pub(crate) fn on_sent(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.outbox.on_sent(&mut self.pool);
+        let makes_room = connection.frees_streams();
         // More may wait, or the socket may have nothing left to live for.
         if !connection.outbox.is_empty() || !connection.is_open() {
             self.mark(key);
+        }
+        if makes_room {
+            self.wait(key);
+        }
+    }
+
+    /// Whether streams may go on to write for a connection.
+    pub(super) fn takes_items(&self, key: ConnectionKey) -> bool {
+        self.get(key).is_some_and(|connection| connection.is_open() && connection.takes_items())
+    }
+
+    /// Whether a message of so many bytes can be queued without being one too many.
+    pub(super) fn has_room_for(&self, key: ConnectionKey, body_bytes: usize) -> bool {
+        self.get(key).is_some_and(|connection| {
+            let (bytes, most) = (connection.outbox.bytes(), connection.options.outbox.hard_bytes);
+            // What waits for acknowledgements is counted by itself.
+            let fits = bytes + body_bytes + FRAME_BYTES_MAX <= most;
+            bytes == 0 || fits || connection.stateful.is_some()
+        })
+    }
+
+    /// A stream waits until a connection takes more.
+    pub(super) fn await_room(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.hub.awaits_room = true;
         }
     }
 
@@ -645,6 +677,9 @@ fn header(out: &mut Vec<u8>, kind: Kind, body_len: usize) {
 
 /// The detail of [`Closed::TooSlow`] when the hard limit is the cause.
 const OUTBOX_FULL: &str = "The client reads too slowly: more bytes wait for it than allowed.";
+
+/// What a framing adds to a message at most: a WebSocket header, or an event in a chunk.
+const FRAME_BYTES_MAX: usize = 64;
 
 /// Scratch memory that grew beyond this is given back.
 const SCRATCH_BYTES_MAX: usize = 1024 * 1024;

@@ -177,8 +177,11 @@ pub struct Connection {
 pub struct HubState {
     /// Plain invocations that run now (asynchronous methods).
     pub running: u16,
-    /// The next message must wait until one of those has ended (§6.4).
+    /// The next message must wait until one of those has ended (§6.4), or an upload has room
+    /// (§3.7).
     pub blocked: bool,
+    /// A stream waits until more can be queued ([`Connection::takes_items`]).
+    pub awaits_room: bool,
     /// The client has pinged, so its silence counts (COR-114).
     pub armed: bool,
     /// The code behind `on_connected` runs; the messages of the client wait for its end.
@@ -295,6 +298,18 @@ impl Connection {
     /// Whether its last words wait until the client has acknowledged what is before them.
     pub fn owes_last_words(&self) -> bool {
         self.stateful.as_ref().is_some_and(|stateful| !stateful.last_words.is_empty())
+    }
+
+    /// Whether streams may write for it. They stop well before [`Connection::wants_input`] does,
+    /// so that they can be cancelled however slowly the client reads, and while messages wait for
+    /// an acknowledgement.
+    pub fn takes_items(&self) -> bool {
+        self.outbox.bytes() <= self.options.outbox.soft_bytes / 2 && !self.is_holding()
+    }
+
+    /// Whether streams have waited for it to take more, and it does.
+    pub fn frees_streams(&self) -> bool {
+        self.hub.awaits_room && self.takes_items()
     }
 
     /// Whether messages may be queued for it.

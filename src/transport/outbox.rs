@@ -8,7 +8,8 @@ use crate::base::{Batch, Moment, Pool, Shared};
 /// How much may wait for one client, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxLimits {
-    /// Above this many bytes nothing more is read from the client (default 256 KiB).
+    /// Above this many bytes nothing more is read from the client, above half as many streams wait
+    /// (default 256 KiB).
     pub soft_bytes: usize,
     /// Above this many bytes the connection ends (default 1 MiB). One frame may exceed it when
     /// nothing else waits, so that a single large message can be sent at all.
