@@ -48,11 +48,7 @@ async fn slow_counter<W: World>(
     }
 }
 
-async fn channel_counter<W: World>(
-    _: Call<Transcript<W>>,
-    mut writer: StreamWriter<i32>,
-    n: i32,
-) {
+async fn channel_counter<W: World>(_: Call<Transcript<W>>, mut writer: StreamWriter<i32>, n: i32) {
     for number in 0..n {
         writer.send(number).await;
     }

@@ -57,8 +57,7 @@ fn named_hubs(server: Server, options: &HubOptions, connection: &ConnectionOptio
         ..connection.clone()
     };
     let named = ConnectionOptions { authorize: Some(Policy::named()), ..connection.clone() };
-    let expiring =
-        ConnectionOptions { close_on_authentication_expiration: true, ..named.clone() };
+    let expiring = ConnectionOptions { close_on_authentication_expiration: true, ..named.clone() };
     server
         .hub_with("/testhub", options.clone(), connection.clone(), |_| TestHub)
         .also_at::<TestHub>("/testhub-nowebsockets", without_web_sockets)
@@ -88,9 +87,7 @@ fn work_hubs(
     };
     let (a, b, c) = (journal.clone(), journal.clone(), journal.clone());
     server
-        .hub_with("/workhub", detailed.clone(), connection.clone(), move |_| {
-            Work::<Main>::new(&a)
-        })
+        .hub_with("/workhub", detailed.clone(), connection.clone(), move |_| Work::<Main>::new(&a))
         .also_at::<Work<Main>>("/workhub-stateful", stateful)
         .hub_with("/quickhub", quick, quick_polls, move |_| Work::<Quick>::new(&b))
         .hub_with("/widehub", wide, connection.clone(), move |_| Work::<Wide>::new(&c))

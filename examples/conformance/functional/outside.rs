@@ -14,9 +14,8 @@ pub(super) fn serve(server: Server) -> Server {
 async fn ask(exchange: Exchange) -> Response<'static> {
     let path = exchange.request().path().into_owned();
     let id = path.rsplit('/').next().unwrap_or_default().to_owned();
-    let question = move |_: &mut TestHub, clients: &mut Clients<'_>| {
-        clients.ask::<i32>(id, "Result", ())
-    };
+    let question =
+        move |_: &mut TestHub, clients: &mut Clients<'_>| clients.ask::<i32>(id, "Result", ());
     let text = match exchange.hub(question).await.await {
         Ok(number) => number.to_string(),
         Err(error) => error.message().to_owned(),

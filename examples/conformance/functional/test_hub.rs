@@ -87,10 +87,7 @@ impl Drop for Farewell {
     }
 }
 
-async fn concat(
-    _: Call<TestHub>,
-    mut words: Upload<Option<String>>,
-) -> Result<String, HubError> {
+async fn concat(_: Call<TestHub>, mut words: Upload<Option<String>>) -> Result<String, HubError> {
     let mut all = String::new();
     while let Some(word) = words.next().await? {
         all += &word.unwrap_or_default();

@@ -28,9 +28,7 @@ pub(super) fn offer<K: Kind>(m: &mut Methods<Work<K>>) {
         .stream("Pairs", |_: &mut Work<K>, _: &mut Ctx<K>, count: i32| {
             iter((1..=count).map(|n| Pair { key: Some(format!("k{n}")), value: n }))
         })
-        .stream("NoStream", |_: &mut Work<K>, _: &mut Ctx<K>| {
-            None::<Iter<std::ops::Range<i32>>>
-        });
+        .stream("NoStream", |_: &mut Work<K>, _: &mut Ctx<K>| None::<Iter<std::ops::Range<i32>>>);
 }
 
 async fn count<K: Kind>(call: Call<Work<K>>, mut writer: StreamWriter<i32>, count: i32, ms: u64) {
