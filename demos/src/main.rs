@@ -3,6 +3,7 @@
 mod bench;
 mod chat;
 mod lab;
+mod questions;
 mod sockets;
 
 use std::io::{IsTerminal as _, Write as _};
