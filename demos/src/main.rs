@@ -4,6 +4,7 @@ mod bench;
 mod chat;
 mod lab;
 mod members;
+mod questions;
 mod sockets;
 
 use std::io::{IsTerminal as _, Write as _};

@@ -40,6 +40,8 @@ enum Expected {
     AnyValue,
     Length(usize),
     Error(&'static str),
+    /// This number, or that there is none.
+    Answer(u64),
     /// The call ends the connection; it may be answered or not.
     Any,
 }
@@ -264,6 +266,16 @@ impl Player {
                 }
                 self.heard.messages.push((room, place));
             }
+            "ask" => {
+                let number: u64 = invocation.argument(0).map_err(unread)?;
+                let question = invocation.question.ok_or_else(|| wrong("a question of nobody"))?;
+                // Some are refused, and some forgotten.
+                match self.rng.below(8) {
+                    0 => {}
+                    1 => self.client.refuse(now, question, REFUSAL).unwrap_or_default(),
+                    _ => self.client.answer(now, question, &(number + 1)).unwrap_or_default(),
+                }
+            }
             "tick" => self.heard.ticks.push(invocation.argument(0).map_err(unread)?),
             target => return Err(wrong(target)),
         }
@@ -299,6 +311,16 @@ impl Player {
                 payload.read::<String>().is_ok_and(|text| text.len() == *length)
             }
             (Expected::Error(part), Outcome::Error(text)) => text.contains(part),
+            (Expected::Answer(number), Outcome::Result(payload)) => {
+                payload.read::<u64>().ok() == Some(*number)
+            }
+            // Errors of a kind of their own are not shown to clients.
+            (Expected::Answer(_), Outcome::Error(text)) => {
+                text.ends_with(REFUSAL)
+                    || text.ends_with("HubException: Invocation canceled by the server.")
+                    || text.ends_with("on the server.")
+                    || text.contains("IOException: Connection '")
+            }
             _ => false,
         };
         if fits { Ok(()) } else { Err(format!("client {number}: {call:?} ended with {outcome:?}")) }
@@ -313,7 +335,10 @@ impl Player {
     ) {
         if let Ok(call) = self.client.invoke(now, method, arguments) {
             // Unknown methods need no slot, so their answers overtake.
-            if expected != Expected::Error("does not exist") {
+            // Calls that wait for an answer let others pass.
+            let passes =
+                matches!(expected, Expected::Error("does not exist") | Expected::Answer(_));
+            if !passes {
                 self.order.push_back(call);
             }
             self.calls.insert(call, expected);
@@ -339,7 +364,12 @@ impl Player {
                 self.invoke(now, "Join", &(room,), null());
             }
             20..=29 => self.invoke(now, "Leave", &(room,), null()),
-            30..=49 => {
+            30..=35 => {
+                let (number, ms) = (self.rng.below(1000), self.rng.below(3000));
+                let method = if self.rng.one_in(2) { "AskMe" } else { "AskSomebody" };
+                self.invoke(now, method, &(number, ms), Expected::Answer(number + 1));
+            }
+            36..=49 => {
                 self.said += 1;
                 let arguments = (room, self.number, self.said);
                 if self.rng.one_in(2) {
@@ -428,6 +458,9 @@ impl Player {
         self.books.borrow().check(id, &self.heard, true)
     }
 }
+
+/// What a question is refused with.
+const REFUSAL: &str = "I will not";
 
 const ROOMS: u64 = 3;
 
