@@ -2,14 +2,16 @@
 //! the queue of what is on its way to a client. Bytes and time go in, effects come out.
 
 mod alarm;
+mod compression;
 mod connection;
 mod kind;
 mod outbox;
 mod socket;
 
 pub use alarm::Alarm;
+pub use compression::{Codecs, Compressed};
 pub(crate) use connection::NEVER;
 pub use connection::{Connection, ConnectionOptions, HubState, Stage};
 pub use kind::{Framing, Transport};
 pub use outbox::{Joiner, Outbox, OutboxLimits, Overflow};
-pub use socket::{EventStreamStage, HttpStage, Pending, Socket, SocketStage, WebSocketStage};
+pub use socket::{EventStreamStage, Held, HttpStage, Pending, Socket, SocketStage, WebSocketStage};
