@@ -5,6 +5,8 @@
 
 #[path = "world/audiences.rs"]
 mod audiences;
+#[path = "world/auth.rs"]
+mod auth;
 #[path = "world/calls.rs"]
 mod calls;
 #[path = "world/client.rs"]
@@ -27,6 +29,8 @@ mod filters;
 mod front;
 #[path = "world/hall.rs"]
 mod hall;
+#[path = "world/lifecycle.rs"]
+mod lifecycle;
 #[path = "world/limits.rs"]
 mod limits;
 #[path = "world/long_polling.rs"]
@@ -53,6 +57,8 @@ mod regressions;
 mod requests;
 #[path = "world/results.rs"]
 mod results;
+#[path = "world/threats.rs"]
+mod threats;
 #[path = "world/web.rs"]
 mod web;
 

@@ -51,12 +51,17 @@ impl Hub for Lab {
         Ok(())
     }
 
-    fn on_disconnected(&mut self, ctx: &mut Context<Self>, reason: &Closed) {
+    fn on_disconnected(
+        &mut self,
+        ctx: &mut Context<Self>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
         let entry = match reason.error() {
             Some((type_name, text)) => format!("disconnected {type_name}: {text}"),
             None => "disconnected".to_owned(),
         };
         self.note(ctx, &entry);
+        Ok(())
     }
 }
 
@@ -158,7 +163,7 @@ pub(crate) fn serve(server: Server) -> Server {
     let journal = Journal::default();
     let shown = journal.clone();
     let connection = ConnectionOptions {
-        user_id: Some(|request| request.query("user").map(std::borrow::Cow::into_owned)),
+        user_id: Some(|request, _| request.query("user").map(std::borrow::Cow::into_owned)),
         ..ConnectionOptions::default()
     };
     server

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::auth::{Origins, Policy};
 use crate::protocol::http::{Request, Response};
 use crate::protocol::websocket;
 use crate::protocol::websocket::deflate::Compression;
@@ -35,6 +36,13 @@ pub struct RawOptions {
     pub otherwise: Option<Otherwise>,
     /// Bounds of what waits for a slow client.
     pub outbox: OutboxLimits,
+    /// Who may open a socket here (default: everybody): 401 for whoever has not signed in, 403
+    /// for others.
+    pub authorize: Option<Policy>,
+    /// Ends sockets when the identity expires that they were opened with (default no).
+    pub close_on_authentication_expiration: bool,
+    /// The web pages that may open a socket (default: those of the same origin, T-ORIGIN).
+    pub allowed_origins: Origins,
 }
 
 impl Default for RawOptions {
@@ -49,6 +57,9 @@ impl Default for RawOptions {
             compression: None,
             otherwise: None,
             outbox: OutboxLimits::default(),
+            authorize: None,
+            close_on_authentication_expiration: false,
+            allowed_origins: Origins::default(),
         }
     }
 }
@@ -67,6 +78,9 @@ impl RawOptions {
                 fragments_max: self.fragments_max,
             },
             outbox: self.outbox.clone(),
+            authorize: self.authorize.clone(),
+            close_on_authentication_expiration: self.close_on_authentication_expiration,
+            allowed_origins: self.allowed_origins.clone(),
             ..ConnectionOptions::default()
         }
     }
