@@ -7,6 +7,7 @@ mod connection;
 mod kind;
 mod outbox;
 mod socket;
+mod stateful;
 
 pub use alarm::Alarm;
 pub use compression::{Codecs, Compressed};
@@ -15,3 +16,4 @@ pub use connection::{Connection, ConnectionOptions, HubState, Stage, UserId};
 pub use kind::{Framing, Transport};
 pub use outbox::{Joiner, Outbox, OutboxLimits, Overflow};
 pub use socket::{EventStreamStage, Held, HttpStage, Pending, Socket, SocketStage, WebSocketStage};
+pub use stateful::Stateful;
