@@ -98,6 +98,7 @@ pub use io::DriverChoice;
 pub use protocol::http;
 pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
 pub use protocol::negotiate::{Redirect, Transports};
+pub use protocol::websocket::deflate::Compression;
 pub use raw::{ConnectionHandler, Message, Otherwise, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
 pub use shard::{Exchange, HttpOptions};

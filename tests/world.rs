@@ -11,10 +11,14 @@ mod auth;
 mod calls;
 #[path = "world/client.rs"]
 mod client;
+#[path = "world/compressed.rs"]
+mod compressed;
 #[path = "world/connections.rs"]
 mod connections;
 #[path = "world/cors.rs"]
 mod cors;
+#[path = "support/deflate.rs"]
+mod deflate;
 #[path = "world/endings.rs"]
 mod endings;
 #[path = "world/event_streams.rs"]
@@ -39,6 +43,8 @@ mod limits;
 mod long_polling;
 #[path = "world/mounts.rs"]
 mod mounts;
+#[path = "support/noise.rs"]
+mod noise;
 #[path = "world/openings.rs"]
 mod openings;
 #[path = "world/packed.rs"]

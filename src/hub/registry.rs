@@ -14,9 +14,10 @@ use super::stateful::Kept;
 use super::world::World;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
 use crate::protocol::hub_protocol::HubProtocolKind;
-use crate::protocol::websocket::{self, Kind, OpCode};
+use crate::protocol::websocket::deflate::{WINDOW_BITS_MIN, WINDOWS};
+use crate::protocol::websocket::{self, Kind};
 use crate::transport::{
-    Connection, ConnectionOptions, Framing, Joiner, NEVER, Overflow, Stage, Transport,
+    Codecs, Connection, ConnectionOptions, Framing, Joiner, NEVER, Overflow, Stage, Transport,
 };
 
 /// Rings the shard that owns a registry, from any thread.
@@ -28,6 +29,7 @@ pub(crate) struct Registry {
     pub(crate) rng: Rng,
     pub(crate) pool: Pool,
     pub(crate) joiner: Joiner,
+    codecs: Codecs,
     pub(crate) ring: Ring,
     pub(super) connections: Table<ConnectionKey, Connection>,
     pub(super) worlds: Vec<World>,
@@ -106,6 +108,7 @@ impl Registry {
             rng,
             pool: Pool::default(),
             joiner: Joiner::default(),
+            codecs: Codecs::default(),
             ring,
             connections: Table::default(),
             worlds: Vec::new(),
@@ -178,6 +181,14 @@ impl Registry {
         key: ConnectionKey,
     ) -> Option<(&mut Connection, &mut Pool, &mut Joiner)> {
         Some((self.connections.get_mut(key)?, &mut self.pool, &mut self.joiner))
+    }
+
+    /// The connection, and what inflates for it.
+    pub(crate) fn connection_and_codecs(
+        &mut self,
+        key: ConnectionKey,
+    ) -> Option<(&mut Connection, &mut Codecs)> {
+        Some((self.connections.get_mut(key)?, &mut self.codecs))
     }
 
     /// Everybody, in slot order.
@@ -351,6 +362,9 @@ impl Registry {
         connection.silent_at = NEVER;
         connection.expires_at = NEVER;
         connection.backlog = Vec::new();
+        if let Some(compressed) = connection.compression.take() {
+            self.codecs.release(&compressed);
+        }
         if !self.keep_last_words(key, &closed)
             && !self.frame.is_empty()
             && let Some(connection) = self.connections.get_mut(key)
@@ -466,7 +480,7 @@ impl Registry {
             let frame = self.pool.fill(|bytes| framing.write(bytes, kind, body));
             self.kept.queue(connection, frame, body.len(), self.now)
         } else {
-            append(connection, kind, body, &mut self.frame, &mut self.pool)
+            append(connection, kind, body, &mut self.frame, &mut self.pool, &mut self.codecs)
         };
         if queued.is_err() {
             self.end(key, Closed::TooSlow(OUTBOX_FULL));
@@ -572,18 +586,29 @@ impl Registry {
         let mut slow = Vec::new();
         let body = &self.bodies[place_of(speaks)];
         let is_alone = self.audience.len() == 1;
-        let mut framed: [Option<Shared>; Framing::COUNT] = Default::default();
+        // The forms of a message, and behind them its compressed form for each size of window.
+        let mut framed: [Option<Shared>; Framing::COUNT + WINDOWS] = Default::default();
         for &slot in &self.audience {
             let Some((key, connection)) = self.connections.at_slot_mut(slot) else { continue };
             if !connection.is_open() || connection.hub.speaks != speaks {
                 continue;
             }
             let queued = if is_alone && connection.stateful.is_none() {
-                append(connection, kind, body, &mut self.frame, &mut self.pool)
+                let codecs = &mut self.codecs;
+                append(connection, kind, body, &mut self.frame, &mut self.pool, codecs)
             } else {
                 let framing = connection.framing;
-                let shared = framed[framing as usize].get_or_insert_with(|| {
-                    self.pool.fill(|bytes| framing.write(bytes, kind, body))
+                let mut window = None;
+                if framing == Framing::Compressed {
+                    let compressed = connection.compression.as_mut();
+                    window = compressed.and_then(|compressed| compressed.share(body.len()));
+                }
+                let place = window.map_or(framing as usize, place_of_window);
+                let shared = framed[place].get_or_insert_with(|| {
+                    self.pool.fill(|bytes| match window {
+                        None => framing.write(bytes, kind, body),
+                        Some(bits) => self.codecs.write_shared(bytes, bits, kind, body),
+                    })
                 });
                 if connection.stateful.is_some() {
                     self.kept.queue(connection, shared.clone(), body.len(), self.now)
@@ -609,6 +634,7 @@ impl Registry {
         for shared in framed.into_iter().flatten() {
             self.pool.give(shared);
         }
+        self.codecs.shrink(SCRATCH_BYTES_MAX);
         let body = &mut self.bodies[place_of(speaks)];
         if body.capacity() > SCRATCH_BYTES_MAX {
             *body = Vec::new();
@@ -624,6 +650,7 @@ fn append(
     body: &[u8],
     frame: &mut Vec<u8>,
     pool: &mut Pool,
+    codecs: &mut Codecs,
 ) -> Result<(), Overflow> {
     let (outbox, limits) = (&mut connection.outbox, &connection.options.outbox);
     if connection.framing == Framing::WebSocket {
@@ -632,6 +659,14 @@ fn append(
         return outbox.append_framed(frame, body, limits, pool);
     }
     frame.clear();
+    if let Some(compressed) = &mut connection.compression
+        && let Some(payload) = codecs.deflate(compressed, body)
+    {
+        websocket::write_compressed_header(frame, kind.into(), payload.len());
+        let queued = outbox.append_framed(frame, payload, limits, pool);
+        codecs.shrink(SCRATCH_BYTES_MAX);
+        return queued;
+    }
     connection.framing.write(frame, kind, body);
     let queued = outbox.append(frame, limits, pool);
     if frame.capacity() > SCRATCH_BYTES_MAX {
@@ -655,6 +690,11 @@ impl Protocols {
     }
 }
 
+/// Where a message for many lies that is compressed with a window of that size.
+fn place_of_window(bits: u8) -> usize {
+    Framing::COUNT + usize::from(bits - WINDOW_BITS_MIN)
+}
+
 /// Where a message is encoded; raw ones take the first place.
 fn place_of(speaks: Option<HubProtocolKind>) -> usize {
     speaks.map_or(0, HubProtocolKind::index)
@@ -668,11 +708,7 @@ pub(super) fn kind_of(protocol: HubProtocolKind) -> Kind {
 /// Writes the header of one WebSocket message.
 fn header(out: &mut Vec<u8>, kind: Kind, body_len: usize) {
     out.clear();
-    let code = match kind {
-        Kind::Text => OpCode::Text,
-        Kind::Binary => OpCode::Binary,
-    };
-    websocket::write_header(out, code, true, body_len);
+    websocket::write_header(out, kind.into(), true, body_len);
 }
 
 /// The detail of [`Closed::TooSlow`] when the hard limit is the cause.
