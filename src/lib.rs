@@ -80,7 +80,7 @@ pub mod architecture {}
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub use base::{ConnectionId, ToConnectionId};
+pub use base::{ConnectionId, Mistake, ToConnectionId};
 pub use hub::{
     AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery, Filter,
     FilteredCall, Hub, HubError, HubOptions, Method, Methods, Rate, RateLimit, Reply,
@@ -90,6 +90,6 @@ pub use protocol::http;
 pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
 pub use protocol::negotiate::{Redirect, Transports};
 pub use raw::{ConnectionHandler, Message, Peer, RawOptions, WebSocket};
-pub use server::{Config, Error, Files, Post, Server, Shard};
+pub use server::{Config, ConfigMistake, ConfigPlace, Error, Files, Post, Server, Settings, Shard};
 pub use shard::{Exchange, HttpOptions};
 pub use transport::{ConnectionOptions, OutboxLimits, Transport};

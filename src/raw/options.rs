@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::protocol::websocket;
+use crate::base::{Checklist, Mistake};
+use crate::protocol::{http, websocket};
 use crate::transport::{ConnectionOptions, OutboxLimits};
 
 /// Limits and times of a plain WebSocket path.
@@ -37,6 +38,27 @@ impl Default for RawOptions {
 }
 
 impl RawOptions {
+    /// Everything that is wrong with these options.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        checks.require_some("message_bytes_max", self.message_bytes_max as u64);
+        checks.require_some("fragments_max", self.fragments_max.into());
+        if let Some(interval) = self.keep_alive_interval {
+            checks.require_time("keep_alive_interval", interval);
+        }
+        checks.require_time("close_timeout", self.close_timeout);
+        for name in &self.subprotocols {
+            checks.require(
+                http::is_token(name),
+                "subprotocols",
+                name,
+                "a subprotocol is a token: letters, digits and a few signs (RFC 6455 §4.1)",
+            );
+        }
+        checks.extend(self.outbox.mistakes());
+        checks.into_mistakes()
+    }
+
     /// The part that lower layers need.
     pub(crate) fn connection(&self) -> ConnectionOptions {
         ConnectionOptions {

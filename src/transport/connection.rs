@@ -7,10 +7,10 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{Alarm, Framing, Outbox, OutboxLimits, Transport};
-use crate::base::{ConnectionId, Moment, SocketKey};
+use crate::base::{Checklist, ConnectionId, Mistake, Moment, SocketKey};
 use crate::protocol::http::RequestHead;
 use crate::protocol::hub_protocol::{HubProtocolKind, RecordBuffer};
-use crate::protocol::negotiate::Transports;
+use crate::protocol::negotiate::{Transports, VERSION_MAX};
 use crate::protocol::websocket;
 
 /// What may be set for each path that is served: limits and times below the hub.
@@ -59,6 +59,37 @@ impl Default for ConnectionOptions {
             group_name_bytes_max: 1024,
             user_id: None,
         }
+    }
+}
+
+impl ConnectionOptions {
+    /// Everything that is wrong with these options.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        let buffer = self.application_max_buffer_bytes;
+        checks.require_some("application_max_buffer_bytes", buffer as u64);
+        checks.require(
+            self.transports != Transports::NONE,
+            "transports",
+            self.transports,
+            "there must be one at least",
+        );
+        checks.require_time("disconnect_timeout", self.disconnect_timeout);
+        checks.require_time("poll_timeout", self.poll_timeout);
+        checks.require_time("close_timeout", self.close_timeout);
+        checks.require(
+            (0..=VERSION_MAX).contains(&self.minimum_protocol_version),
+            "minimum_protocol_version",
+            self.minimum_protocol_version,
+            format!("it must be 0 to {VERSION_MAX}: higher versions do not exist"),
+        );
+        checks.require_some("fragments_max", self.websocket.fragments_max.into());
+        if let Some(bytes) = self.websocket.message_bytes_max {
+            checks.require_some("message_bytes_max", bytes);
+        }
+        checks.extend(self.outbox.mistakes());
+        checks.require_some("group_name_bytes_max", self.group_name_bytes_max as u64);
+        checks.into_mistakes()
     }
 }
 
