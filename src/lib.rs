@@ -82,14 +82,14 @@ struct Readme;
 
 pub use base::{ConnectionId, Mistake, ToConnectionId};
 pub use hub::{
-    AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery, Filter,
-    FilteredCall, Hub, HubError, HubOptions, Method, Methods, Rate, RateLimit, Reply,
+    Answer, AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery,
+    Filter, FilteredCall, Hub, HubError, HubOptions, Method, Methods, Rate, RateLimit, Reply,
 };
 pub use io::DriverChoice;
 pub use protocol::http;
 pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
 pub use protocol::negotiate::{Redirect, Transports};
-pub use raw::{ConnectionHandler, Message, Peer, RawOptions, WebSocket};
+pub use raw::{ConnectionHandler, Message, Otherwise, Peer, RawOptions, WebSocket};
 pub use server::{Config, ConfigMistake, ConfigPlace, Error, Files, Post, Server, Settings, Shard};
 pub use shard::{Exchange, HttpOptions};
 pub use transport::{ConnectionOptions, OutboxLimits, Transport};

@@ -37,12 +37,18 @@ mod packed;
 mod packed_polls;
 #[path = "world/rates.rs"]
 mod rates;
+#[path = "world/raw.rs"]
+mod raw;
 #[path = "world/redirects.rs"]
 mod redirects;
 #[path = "world/regressions.rs"]
 mod regressions;
 #[path = "world/requests.rs"]
 mod requests;
+#[path = "world/results.rs"]
+mod results;
+#[path = "world/threats.rs"]
+mod threats;
 #[path = "world/web.rs"]
 mod web;
 

@@ -40,6 +40,11 @@ pub(crate) trait Application: Any {
     /// Bytes came in.
     fn received(&mut self, registry: &mut Registry, key: ConnectionKey, piece: Piece<'_>);
 
+    /// A sign of life without data: a Ping or a Pong.
+    fn heard(&mut self, registry: &mut Registry, key: ConnectionKey) {
+        let _ = (registry, key);
+    }
+
     /// Input that had to wait can be tried again.
     fn resume(&mut self, registry: &mut Registry, key: ConnectionKey);
 

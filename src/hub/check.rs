@@ -12,6 +12,11 @@ impl Registry {
             self.check_connection(key, connection)
                 .map_err(|what| format!("connection {key:?} ({:?}): {what}", connection.stage))?;
         }
+        for key in self.questions.borrow().asked() {
+            if self.get(key).is_none_or(|connection| connection.departed) {
+                return Err(format!("connection {key:?} is gone, and a question to it is open"));
+            }
+        }
         for (index, world) in self.worlds.iter().enumerate() {
             world.check(|slot| {
                 let found = self.connections.at_slot(slot);

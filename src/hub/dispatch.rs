@@ -9,7 +9,7 @@ use super::error::HubError;
 use super::filter::{Admission, UNASKED};
 use super::methods::{Answer, Failure, Run, Writable};
 use super::registry::{Delivery, Registry, kind_of};
-use super::tasks::{Call, Contained};
+use super::tasks::{Call, CallState, Contained};
 use crate::base::ConnectionKey;
 use crate::protocol::hub_protocol::errors::{self, Detail, DetailedErrors};
 use crate::protocol::hub_protocol::{HubProtocolKind, Invocation, WriteError};
@@ -96,13 +96,15 @@ impl<H: Hub> HubEndpoint<H> {
             }
             Run::Later(run) => {
                 let id = invocation.invocation_id.map(std::borrow::Cow::into_owned);
-                let call = Call::new(&self.local, key, connection_id);
-                match contained(|| run(call, arguments)) {
+                let call = CallState::new(key, connection_id);
+                let handle = Call::new(&self.local, &call);
+                match contained(|| run(handle, arguments)) {
                     Ok(Ok(task)) => {
                         let target = method.name.clone();
+                        call.holds_slot.set(true);
                         self.tasks.spawn(Box::pin(async move {
                             let ending = Contained(task).await;
-                            Finished { connection: key, target, id, ending, filtered }
+                            Finished { connection: key, call, target, id, ending, filtered }
                         }));
                         if let Some(connection) = registry.get_mut(key) {
                             connection.hub.running += 1;
@@ -143,12 +145,8 @@ impl<H: Hub> HubEndpoint<H> {
 
     /// An asynchronous method has ended: its slot is free, and what waited goes on.
     pub(super) fn on_finished(&mut self, registry: &mut Registry, finished: Finished) {
-        let Finished { connection: key, target, id, ending, filtered } = finished;
-        let Some(connection) = registry.get_mut(key) else { return };
-        connection.hub.running -= 1;
-        if std::mem::take(&mut connection.hub.blocked) {
-            registry.wait(key);
-        }
+        let Finished { connection: key, call, target, id, ending, filtered } = finished;
+        registry.free_slot(key, &call);
         let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
             return;
         };

@@ -14,7 +14,7 @@ use super::methods::{Ending, Methods};
 use super::options::HubOptions;
 use super::rate_limit::{Buckets, Charge};
 use super::registry::{Registry, kind_of};
-use super::tasks::{Local, Tasks};
+use super::tasks::{CallState, Local, Tasks};
 use super::{Hub, HubError};
 use crate::base::{ConnectionKey, Moment, SideTable};
 use crate::protocol::hub_protocol::HubMessage;
@@ -42,6 +42,7 @@ pub(crate) struct HubEndpoint<H: Hub> {
 /// An asynchronous call that ended.
 pub(super) struct Finished {
     pub(super) connection: ConnectionKey,
+    pub(super) call: Rc<CallState>,
     pub(super) target: Rc<str>,
     pub(super) id: Option<String>,
     /// Nothing, if it panicked.
@@ -225,11 +226,12 @@ impl<H: Hub> HubEndpoint<H> {
                 registry.end(key, closed);
                 Flow::Ended
             }
-            // Answers to what was never asked, and parts of streams that never began, are
-            // ignored (§3.7, §3.11), as are acknowledgements without stateful reconnect (§5.3)
-            // and types that nobody knows yet (COR-079).
+            HubMessage::Completion { invocation_id, outcome } => {
+                Self::on_answer(registry, key, &invocation_id, outcome)
+            }
+            // Parts of streams that never began are ignored (§3.7), as are acknowledgements
+            // without stateful reconnect (§5.3) and types that nobody knows yet (COR-079).
             HubMessage::StreamItem { .. }
-            | HubMessage::Completion { .. }
             | HubMessage::CancelInvocation { .. }
             | HubMessage::Ack { .. }
             | HubMessage::Sequence { .. }

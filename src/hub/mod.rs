@@ -4,6 +4,7 @@
 //! on one thread, one thing at a time. This layer knows connections, not sockets.
 
 mod application;
+mod ask;
 #[cfg(feature = "sim")]
 mod check;
 mod client_macro;
@@ -23,6 +24,7 @@ mod tasks;
 mod world;
 
 pub(crate) use application::{Application, InputEnd, Piece};
+pub use ask::Answer;
 pub use clients::{Audience, Clients};
 pub use closed::Closed;
 pub use context::Context;

@@ -3,15 +3,19 @@
 //! Handlers only queue here. What changed is remembered, and the shard sends it at the end of the
 //! turn.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::ask::Questions;
 use super::closed::Closed;
 use super::world::World;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::websocket::{self, Kind, OpCode};
-use crate::transport::{Connection, ConnectionOptions, Framing, Joiner, NEVER, Overflow, Stage};
+use crate::transport::{
+    Connection, ConnectionOptions, Framing, Joiner, NEVER, Overflow, Stage, Transport,
+};
 
 /// Rings the shard that owns a registry, from any thread.
 pub(crate) type Ring = Arc<dyn Fn() + Send + Sync>;
@@ -30,6 +34,8 @@ pub(crate) struct Registry {
     dirty: Vec<ConnectionKey>,
     ending: Vec<(ConnectionKey, Closed)>,
     waiting: Vec<ConnectionKey>,
+    /// What clients were asked; shared with those who wait for the answers.
+    pub(super) questions: Rc<RefCell<Questions>>,
     /// One message, encoded in each hub protocol that its audience speaks.
     bodies: [Vec<u8>; HubProtocolKind::ALL.len()],
     /// Every hub protocol that was ever chosen here.
@@ -93,6 +99,7 @@ impl Registry {
             dirty: Vec::new(),
             ending: Vec::new(),
             waiting: Vec::new(),
+            questions: Rc::default(),
             bodies: Default::default(),
             spoken: Protocols::default(),
             answer: Vec::new(),
@@ -180,6 +187,7 @@ impl Registry {
     /// The connection leaves its world, its groups, and the table of tokens: there it stays only
     /// when a poll is still to hear of its end.
     pub(crate) fn leave(&mut self, key: ConnectionKey) {
+        self.fail_questions(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.departed = true;
         if !connection.awaits_farewell() {
@@ -247,6 +255,7 @@ impl Registry {
             && self.by_id.is_empty()
             && self.by_token.is_empty()
             && self.connections.is_empty()
+            && self.questions.borrow().asked().next().is_none()
     }
 
     /// What happened so far.
@@ -302,7 +311,9 @@ impl Registry {
             connection.framing.write(&mut self.frame, kind_of(protocol), body);
             connection.outbox.append_control(&self.frame, &mut self.pool);
         }
-        if let Some(code) = code {
+        if let Some(code) = code
+            && !connection.output_closed
+        {
             self.frame.clear();
             connection.framing.write_end(&mut self.frame, code, reason);
             if !self.frame.is_empty() {
@@ -324,6 +335,23 @@ impl Registry {
         connection.backlog = Vec::new();
         self.ending.push((key, closed));
         self.mark(key);
+    }
+
+    /// Queues the Close frame and goes on reading until the client's comes, or `close_timeout` has
+    /// passed. Nothing is queued for the connection any more. Over transports that have no such
+    /// half this is the end.
+    pub(crate) fn close_output(&mut self, key: ConnectionKey, code: u16, reason: &str) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.transport != Some(Transport::WebSockets) {
+            self.end_with(key, Closed::Aborted, Some(code), reason);
+            return;
+        }
+        if !connection.is_open() {
+            return;
+        }
+        connection.output_closed = true;
+        connection.stage_ends = self.now + connection.options.close_timeout;
+        self.control(key, |out| websocket::write_close(out, Some(code), reason));
     }
 
     /// The kernel took the batch that was in flight for a connection.

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use crate::base::{Checklist, Mistake};
-use crate::protocol::{http, websocket};
+use crate::protocol::http::{Request, Response};
+use crate::protocol::websocket;
 use crate::transport::{ConnectionOptions, OutboxLimits};
+
+/// Answers a request that opens no WebSocket.
+pub type Otherwise = fn(&Request<'_>) -> Response<'static>;
 
 /// Limits and times of a plain WebSocket path.
 #[derive(Clone, Debug)]
@@ -13,13 +17,20 @@ pub struct RawOptions {
     pub message_bytes_max: usize,
     /// Fragments of one message at most (default 1 024, T-FRAG).
     pub fragments_max: u32,
-    /// How often an unsolicited Pong is sent (default 2 min, §9.1); `None` for never.
+    /// How often an unsolicited Pong is sent (default 2 min, §9.1), or a Ping when there is a
+    /// `keep_alive_timeout`; `None` for never.
     pub keep_alive_interval: Option<Duration>,
+    /// How long nothing at all may come after a Ping before the socket is cut (default: Pongs are
+    /// sent and nothing is expected, §9.1).
+    pub keep_alive_timeout: Option<Duration>,
     /// How long the other end may take to answer our Close (default 5 s).
     pub close_timeout: Duration,
     /// Subprotocols that are spoken here, best first; the first one that the client offers is
     /// chosen.
-    pub subprotocols: Vec<String>,
+    pub sub_protocols: Vec<String>,
+    /// Answers requests that are no proper opening of a WebSocket (default: 400 and what is wrong,
+    /// or 426 for another version).
+    pub otherwise: Option<Otherwise>,
     /// Bounds of what waits for a slow client.
     pub outbox: OutboxLimits,
 }
@@ -31,7 +42,9 @@ impl Default for RawOptions {
             fragments_max: 1024,
             keep_alive_interval: Some(Duration::from_mins(2)),
             close_timeout: Duration::from_secs(5),
-            subprotocols: Vec::new(),
+            keep_alive_timeout: None,
+            sub_protocols: Vec::new(),
+            otherwise: None,
             outbox: OutboxLimits::default(),
         }
     }
@@ -41,21 +54,13 @@ impl RawOptions {
     /// Everything that is wrong with these options.
     pub fn mistakes(&self) -> Vec<Mistake> {
         let mut checks = Checklist::default();
-        checks.require_some("message_bytes_max", self.message_bytes_max as u64);
-        checks.require_some("fragments_max", self.fragments_max.into());
         if let Some(interval) = self.keep_alive_interval {
             checks.require_time("keep_alive_interval", interval);
         }
-        checks.require_time("close_timeout", self.close_timeout);
-        for name in &self.subprotocols {
-            checks.require(
-                http::is_token(name),
-                "subprotocols",
-                name,
-                "a subprotocol is a token: letters, digits and a few signs (RFC 6455 §4.1)",
-            );
+        if let Some(timeout) = self.keep_alive_timeout {
+            checks.require_time("keep_alive_timeout", timeout);
         }
-        checks.extend(self.outbox.mistakes());
+        checks.extend(self.connection().mistakes());
         checks.into_mistakes()
     }
 
@@ -65,6 +70,7 @@ impl RawOptions {
             // A message in the making is bounded by its own limit, not by the buffer of a hub.
             application_max_buffer_bytes: usize::MAX,
             close_timeout: self.close_timeout,
+            sub_protocols: self.sub_protocols.clone(),
             websocket: websocket::Limits {
                 message_bytes_max: Some(self.message_bytes_max as u64),
                 fragments_max: self.fragments_max,

@@ -117,6 +117,13 @@ impl<'a> Peer<'a> {
         self.registry.end_with(self.key, Closed::Aborted, Some(code), reason);
     }
 
+    /// Sends a Close frame and goes on reading: messages come in until the client's Close does, or
+    /// `close_timeout` has passed. Nothing more can be sent. Without a WebSocket this is
+    /// [`Peer::close`].
+    pub fn close_output(&mut self, code: u16, reason: &str) {
+        self.registry.close_output(self.key, code, reason);
+    }
+
     /// Ends the connection with an error: close code 1011 over a WebSocket, 500 for a poll; an
     /// event stream just ends. The client does not read `detail`, `on_close` does.
     pub fn fail(&mut self, detail: impl Into<String>) {

@@ -12,6 +12,7 @@ use crate::protocol::http::{Method, Request, Response};
 use crate::protocol::negotiate;
 use crate::protocol::url;
 use crate::protocol::websocket::{self, Decoder, Role, Verdict};
+use crate::raw::Otherwise;
 use crate::transport::{HttpStage, SocketStage, Stage, Transport, WebSocketStage};
 
 /// What became of a request.
@@ -135,7 +136,7 @@ impl Engine {
             self.registry.create(mount.world, mount.options.clone(), false)
         };
         self.admit(mount, key, Transport::WebSockets)?;
-        self.upgrade(socket, key, http, request, accept, None);
+        self.upgrade(socket, key, http, request, accept);
         Ok(Answer::Upgraded)
     }
 
@@ -173,23 +174,29 @@ impl Engine {
     pub(super) fn websocket_request(
         &mut self,
         mount: &Mount,
-        subprotocols: &[String],
+        otherwise: Option<Otherwise>,
         socket: SocketKey,
         http: &mut HttpStage,
         request: &Request<'_>,
     ) -> Answer {
         let verdict = Verdict::of(request);
         let Verdict::Accept { key } = verdict else {
-            return Answer::Response(verdict.refusal().expect("all others are refusals"));
+            let usual = || verdict.refusal().expect("all others are refusals");
+            let Some(otherwise) = otherwise else { return Answer::Response(usual()) };
+            let response = contained(|| otherwise(request)).unwrap_or_else(|panic| {
+                self.registry.count_panic();
+                tracing::error!(panic, "the answer to a request that opens no WebSocket panicked");
+                Response::text(500, "Internal Server Error").closing()
+            });
+            // Frames may follow what was meant as an opening: they are no requests (T-UPG).
+            let is_ordinary = verdict == Verdict::NotWebSocket;
+            return Answer::Response(if is_ordinary { response } else { response.closing() });
         };
         if self.registry.len() >= self.http.connections_max {
             return Answer::Response(too_many());
         }
-        let offered = websocket::offered_subprotocols(request.head());
-        let offered: SmallVec<[&str; 4]> = offered.collect();
-        let chosen = subprotocols.iter().find(|name| offered.contains(&name.as_str()));
         let connection = self.registry.create(mount.world, mount.options.clone(), false);
-        self.upgrade(socket, connection, http, request, key, chosen.map(String::as_str));
+        self.upgrade(socket, connection, http, request, key);
         Answer::Upgraded
     }
 
@@ -200,16 +207,19 @@ impl Engine {
         http: &mut HttpStage,
         request: &Request<'_>,
         accept: &str,
-        subprotocol: Option<&str>,
     ) {
         self.carry(key, Transport::WebSockets, request);
+        let offered = websocket::offered_subprotocols(request.head());
+        let offered: SmallVec<[&str; 4]> = offered.collect();
         let connection = self.registry.get_mut(key).expect("it was found or made just now");
         connection.socket = Some(socket_key);
         // Answers to earlier requests of this socket leave first; the 101 follows them.
         connection.outbox = std::mem::take(&mut http.outbox);
+        let options = connection.options.clone();
+        let mut names = options.sub_protocols.iter().map(String::as_str);
+        let chosen = names.find(|name| offered.contains(name));
         let headers = &http.headers;
-        self.registry
-            .control(key, |out| websocket::write_response(out, accept, subprotocol, headers));
+        self.registry.control(key, |out| websocket::write_response(out, accept, chosen, headers));
         if let Some(socket) = self.sockets.get_mut(socket_key) {
             socket.stage = SocketStage::WebSocket(WebSocketStage {
                 decoder: Decoder::new(Role::Server),

@@ -47,7 +47,7 @@ impl Engine {
         // The newest ping is answered when the socket has room; older ones need no answer.
         if !connection.outbox.is_in_flight()
             && let Some(payload) = websocket.pong.take()
-            && !closing
+            && !connection.is_silent()
         {
             let mut frame = Vec::with_capacity(payload.len() + 2);
             websocket::write_frame(&mut frame, OpCode::Pong, &payload);

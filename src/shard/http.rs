@@ -175,8 +175,8 @@ impl Engine {
             Some(Route::Negotiate(mount)) => Answer::Response(self.negotiate(&mount, request)),
             Some(Route::Redirect) => Answer::Response(self.redirect_only(request)),
             Some(Route::Hub(mount)) => self.hub_request(&mount, key, http, request),
-            Some(Route::WebSocket(mount, subprotocols)) => {
-                self.websocket_request(&mount, &subprotocols, key, http, request)
+            Some(Route::WebSocket(mount, otherwise)) => {
+                self.websocket_request(&mount, otherwise, key, http, request)
             }
             Some(Route::Http(index)) => self.handle(index, key, http, request),
             // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).

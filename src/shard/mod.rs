@@ -26,7 +26,9 @@ use crate::hub::{
     Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, Registry, Ring, contained,
 };
 use crate::io::{Completion, Op};
-use crate::raw::{Bytes, ConnectionHandler, Messages, RawEndpoint, RawOptions, WebSocket};
+use crate::raw::{
+    Bytes, ConnectionHandler, KeepAlive, Messages, RawEndpoint, RawOptions, WebSocket,
+};
 use crate::transport::{ConnectionOptions, Socket, SocketStage};
 
 use alarms::Token;
@@ -122,10 +124,11 @@ impl Engine {
         options: &RawOptions,
     ) {
         let world = self.registry.add_world();
-        let interval = options.keep_alive_interval;
-        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, interval)));
+        let (interval, timeout) = (options.keep_alive_interval, options.keep_alive_timeout);
+        let keep_alive = KeepAlive { interval, timeout };
+        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, keep_alive)));
         let mount = Mount { world, options: Rc::new(options.connection()) };
-        self.routes.add_websocket(path, mount, options.subprotocols.clone());
+        self.routes.add_websocket(path, mount, options.otherwise);
     }
 
     /// Serves connections without a hub at a path and below it at `negotiate`.
@@ -136,7 +139,7 @@ impl Engine {
         options: ConnectionOptions,
     ) {
         let world = self.registry.add_world();
-        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, None)));
+        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, KeepAlive::default())));
         self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
     }
 

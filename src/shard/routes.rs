@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::exchange::AsyncHandler;
 use crate::protocol::http::{Request, Response};
 use crate::protocol::negotiate::Redirect;
+use crate::raw::Otherwise;
 use crate::transport::ConnectionOptions;
 
 /// Answers ordinary requests. May keep state; runs on the shard's thread, so it must not block.
@@ -33,7 +34,7 @@ pub(super) enum Route {
     /// The same where no hub is.
     Redirect,
     Hub(Mount),
-    WebSocket(Mount, Rc<[String]>),
+    WebSocket(Mount, Option<Otherwise>),
     Http(usize),
 }
 
@@ -56,8 +57,8 @@ impl Routes {
         self.exact.push((path, Route::Hub(mount)));
     }
 
-    pub(super) fn add_websocket(&mut self, path: &str, mount: Mount, subprotocols: Vec<String>) {
-        self.exact.push((normal(path), Route::WebSocket(mount, subprotocols.into())));
+    pub(super) fn add_websocket(&mut self, path: &str, mount: Mount, otherwise: Option<Otherwise>) {
+        self.exact.push((normal(path), Route::WebSocket(mount, otherwise)));
     }
 
     pub(super) fn add_http(&mut self, path: &str, handler: Handler) {
@@ -116,7 +117,7 @@ mod tests {
     fn hubs_ignore_case_and_handlers_go_by_whole_segments() {
         let mut routes = Routes::default();
         routes.add_hub("/Chat", mount(1));
-        routes.add_websocket("/ws/echo", mount(2), Vec::new());
+        routes.add_websocket("/ws/echo", mount(2), None);
         routes.add_http("/", Handler::Now(Box::new(|_| Response::new(200))));
         routes.add_http("/echo", Handler::Now(Box::new(|_| Response::new(200))));
         assert!(matches!(routes.find("/chat"), Some(Route::Hub(Mount { world: 1, .. }))));

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::{Alarm, Framing, Outbox, OutboxLimits, Transport};
 use crate::base::{Checklist, ConnectionId, Mistake, Moment, SocketKey};
-use crate::protocol::http::RequestHead;
+use crate::protocol::http::{self, RequestHead};
 use crate::protocol::hub_protocol::{HubProtocolKind, RecordBuffer};
 use crate::protocol::negotiate::{Transports, VERSION_MAX};
 use crate::protocol::websocket;
@@ -31,6 +31,9 @@ pub struct ConnectionOptions {
     pub close_timeout: Duration,
     /// The lowest negotiate version that is served (default 0, COR-005).
     pub minimum_protocol_version: i32,
+    /// WebSocket subprotocols that are spoken here, best first (default none): the first one that
+    /// the client offers is chosen (COR-042).
+    pub sub_protocols: Vec<String>,
     /// What a WebSocket message may weigh. For hubs the number of fragments counts alone
     /// (default 1 024, T-FRAG): the size of hub messages is limited by their own option.
     pub websocket: websocket::Limits,
@@ -40,6 +43,8 @@ pub struct ConnectionOptions {
     pub groups_max: usize,
     /// Bytes in the name of a group (default 1 024, T-GROUP).
     pub group_name_bytes_max: usize,
+    /// Questions to the client that may be open at a time (default 1 024).
+    pub questions_max: usize,
     /// Says who the user of a connection is, by the request that opened its transport.
     pub user_id: Option<fn(&RequestHead) -> Option<String>>,
 }
@@ -53,10 +58,12 @@ impl Default for ConnectionOptions {
             poll_timeout: Duration::from_secs(90),
             close_timeout: Duration::from_secs(5),
             minimum_protocol_version: 0,
+            sub_protocols: Vec::new(),
             websocket: websocket::Limits::default(),
             outbox: OutboxLimits::default(),
             groups_max: 1024,
             group_name_bytes_max: 1024,
+            questions_max: 1024,
             user_id: None,
         }
     }
@@ -83,6 +90,14 @@ impl ConnectionOptions {
             self.minimum_protocol_version,
             format!("it must be 0 to {VERSION_MAX}: higher versions do not exist"),
         );
+        for name in &self.sub_protocols {
+            checks.require(
+                http::is_token(name),
+                "sub_protocols",
+                name,
+                "a subprotocol is a token: letters, digits and a few signs (RFC 6455 §4.1)",
+            );
+        }
         checks.require_some("fragments_max", self.websocket.fragments_max.into());
         if let Some(bytes) = self.websocket.message_bytes_max {
             checks.require_some("message_bytes_max", bytes);
@@ -153,6 +168,8 @@ pub struct Connection {
     pub options: Rc<ConnectionOptions>,
     /// The part of the state that only hubs need.
     pub hub: HubState,
+    /// The Close frame was sent, and what the client still sends is read (RFC 6455 §5.5.1).
+    pub output_closed: bool,
     /// It ends without last words: the socket is cut as soon as the turn ends.
     pub cut: bool,
     /// It ends with an error of the server: the poll that asks for more is told so.
@@ -215,6 +232,7 @@ impl Connection {
             groups: SmallVec::new(),
             options,
             hub: HubState::default(),
+            output_closed: false,
             cut: false,
             failed: false,
             departed: false,
@@ -255,7 +273,12 @@ impl Connection {
 
     /// Whether messages may be queued for it.
     pub fn is_open(&self) -> bool {
-        self.stage == Stage::Open
+        self.stage == Stage::Open && !self.output_closed
+    }
+
+    /// Whether its Close frame was sent or will not be: no frame may follow.
+    pub fn is_silent(&self) -> bool {
+        self.stage == Stage::Closing || self.output_closed
     }
 }
 

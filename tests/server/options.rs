@@ -154,7 +154,7 @@ fn mistakes_of_code_and_file_come_together() {
         fragments_max: 0,
         keep_alive_interval: Some(Duration::ZERO),
         close_timeout: Duration::ZERO,
-        subprotocols: vec!["two words".into()],
+        sub_protocols: vec!["two words".into()],
         ..RawOptions::default()
     };
     let error = Server::new(config)
@@ -181,7 +181,7 @@ fn mistakes_of_code_and_file_come_together() {
         "websocket /A/: fragments_max = 0: ".into(),
         "websocket /A/: keep_alive_interval = 0ns: ".into(),
         "websocket /A/: close_timeout = 0ns: ".into(),
-        "websocket /A/: subprotocols = \"two words\": ".into(),
+        "websocket /A/: sub_protocols = \"two words\": ".into(),
         "http /pages/: this path is served twice".into(),
         "hub a: this path is served twice".into(),
         format!("{file}:8: hub /nobody: nothing of the kind is served there; there are: hub /a, "),

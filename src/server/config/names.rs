@@ -99,12 +99,14 @@ names! { HubPath {
     poll_timeout: Time => connection.poll_timeout;
     close_timeout: Time => connection.close_timeout;
     minimum_protocol_version: i32 => connection.minimum_protocol_version;
+    sub_protocols: Vec<String> => connection.sub_protocols;
     fragments_max: u32 => connection.websocket.fragments_max;
     soft_bytes: usize => connection.outbox.soft_bytes;
     hard_bytes: usize => connection.outbox.hard_bytes;
     stall_timeout: Time => connection.outbox.stall_timeout;
     groups_max: usize => connection.groups_max;
     group_name_bytes_max: usize => connection.group_name_bytes_max;
+    questions_max: usize => connection.questions_max;
 } }
 
 names! { RawOptions {
@@ -112,7 +114,8 @@ names! { RawOptions {
     fragments_max: u32 => fragments_max;
     keep_alive_interval: TimeOrNever => keep_alive_interval;
     close_timeout: Time => close_timeout;
-    subprotocols: Vec<String> => subprotocols;
+    keep_alive_timeout: TimeOrNever => keep_alive_timeout;
+    sub_protocols: Vec<String> => sub_protocols;
     soft_bytes: usize => outbox.soft_bytes;
     hard_bytes: usize => outbox.hard_bytes;
     stall_timeout: Time => outbox.stall_timeout;

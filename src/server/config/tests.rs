@@ -65,13 +65,16 @@ fn every_option_of_a_file_arrives() {
         stall_timeout = "12s"
         groups_max = 13
         group_name_bytes_max = 14
+        questions_max = 15
+        sub_protocols = ["c"]
 
         [websockets."/ws"]
         message_bytes_max = 1
         fragments_max = 2
         keep_alive_interval = "never"
         close_timeout = "3s"
-        subprotocols = ["a", "b"]
+        keep_alive_timeout = "7s"
+        sub_protocols = ["a", "b"]
         soft_bytes = 4
         hard_bytes = 5
         stall_timeout = "6s"
@@ -109,12 +112,14 @@ fn every_option_of_a_file_arrives() {
     assert_eq!((outbox.soft_bytes, outbox.hard_bytes), (10, 11));
     assert_eq!(outbox.stall_timeout, seconds(12));
     assert_eq!((connection.groups_max, connection.group_name_bytes_max), (13, 14));
+    assert_eq!((connection.questions_max, connection.sub_protocols), (15, vec!["c".to_owned()]));
 
     let mut raw = RawOptions::default();
     settings.configure_websocket("/WS/", &mut raw);
     assert_eq!((raw.message_bytes_max, raw.fragments_max), (1, 2));
     assert_eq!((raw.keep_alive_interval, raw.close_timeout), (None, seconds(3)));
-    assert_eq!(raw.subprotocols, ["a", "b"]);
+    assert_eq!(raw.sub_protocols, ["a", "b"]);
+    assert_eq!(raw.keep_alive_timeout, Some(seconds(7)));
     assert_eq!((raw.outbox.soft_bytes, raw.outbox.hard_bytes), (4, 5));
     assert_eq!(raw.outbox.stall_timeout, seconds(6));
 }
