@@ -117,17 +117,11 @@ impl fmt::Display for ConfigMistake {
 
 /// One mistake is one line; several stand below each other.
 fn together(mistakes: &[ConfigMistake]) -> String {
-    match mistakes {
-        [one] => one.to_string(),
-        _ => {
-            let lines = mistakes.iter().map(|mistake| format!("\n  {mistake}"));
-            format!(
-                "{} mistakes in the configuration:{}",
-                mistakes.len(),
-                lines.collect::<String>()
-            )
-        }
+    if let [one] = mistakes {
+        return one.to_string();
     }
+    let lines = mistakes.iter().map(|mistake| format!("\n  {mistake}"));
+    format!("{} mistakes in the configuration:{}", mistakes.len(), lines.collect::<String>())
 }
 
 fn advice(error: &io::Error) -> &'static str {
