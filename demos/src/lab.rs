@@ -29,9 +29,7 @@ impl Hub for Lab {
             .on("Transport", |_: &mut Lab, ctx: &mut Context<Lab>| {
                 ctx.transport().map(Transport::name)
             })
-            .on("Authorization", |_: &mut Lab, ctx: &mut Context<Lab>| {
-                ctx.request().and_then(|request| request.header("authorization")).map(str::to_owned)
-            })
+            .on("Token", Lab::token)
             .on("Fail", Lab::fail)
             .on("Abort", |_: &mut Lab, ctx: &mut Context<Lab>| ctx.abort())
             .on("CloseWithReconnect", |_: &mut Lab, ctx: &mut Context<Lab>| {
@@ -68,6 +66,15 @@ impl Lab {
             "panic" => panic!("{text}"),
             _ => Err(HubError::internal("InvalidOperationException", text)),
         }
+    }
+
+    /// What the client shows for itself: a header, or a parameter where it can set no headers.
+    #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
+    fn token(&mut self, ctx: &mut Context<Self>) -> Option<String> {
+        let request = ctx.request()?;
+        let header = request.header("authorization").and_then(|all| all.strip_prefix("Bearer "));
+        let query = || request.query("access_token").map(std::borrow::Cow::into_owned);
+        header.map(str::to_owned).or_else(query)
     }
 
     #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
