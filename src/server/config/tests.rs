@@ -1,3 +1,5 @@
+//! What a file says arrives where it belongs, and what is wrong with it is told.
+
 use std::path::Path;
 use std::time::Duration;
 
