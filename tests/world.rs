@@ -23,6 +23,8 @@ mod filters;
 mod front;
 #[path = "world/hall.rs"]
 mod hall;
+#[path = "world/lifecycle.rs"]
+mod lifecycle;
 #[path = "world/limits.rs"]
 mod limits;
 #[path = "world/long_polling.rs"]

@@ -49,12 +49,17 @@ impl Hub for Lab {
         Ok(())
     }
 
-    fn on_disconnected(&mut self, ctx: &mut Context<Self>, reason: &Closed) {
+    fn on_disconnected(
+        &mut self,
+        ctx: &mut Context<Self>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
         let entry = match reason.error() {
             Some((type_name, text)) => format!("disconnected {type_name}: {text}"),
             None => "disconnected".to_owned(),
         };
         self.note(ctx, &entry);
+        Ok(())
     }
 }
 

@@ -221,6 +221,9 @@ impl Registry {
         arguments: &impl ToArguments,
         asked: &Rc<Asked<T>>,
     ) -> Result<(), HubError> {
+        if self.is_connecting {
+            return Err(too_early());
+        }
         let found = self.by_id(world, id.to_connection_id());
         let found = found.and_then(|key| Some((key, self.get(key)?)));
         let Some((key, connection)) = found else {
@@ -330,6 +333,10 @@ impl<H: Hub> Call<H> {
         arguments: impl ToArguments + 'static,
     ) -> Answer<T> {
         let asked = Asked::new();
+        if self.state.is_connecting.get() {
+            asked.settle(Err(too_early()));
+            return Answer(asked);
+        }
         let (question, call, method) = (asked.clone(), self.state.clone(), method.to_owned());
         self.push(move |_, _, clients| {
             // Nobody waits any more if this is the last.
@@ -383,6 +390,11 @@ impl<H: Hub> HubEndpoint<H> {
             _ => Flow::Ended,
         }
     }
+}
+
+/// `on_connected` cannot ask: no message is looked at before it has ended (COR-127).
+fn too_early() -> HubError {
+    HubError::internal("InvalidOperationException", errors::QUESTION_TOO_EARLY)
 }
 
 /// The id of a question on the wire. Clients choose numbers for the streams that they send, which

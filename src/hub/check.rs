@@ -37,7 +37,8 @@ impl Registry {
         if connection.departed && connection.socket.is_none() && !connection.awaits_farewell() {
             return Err("it has left and has no socket, but is still known".into());
         }
-        if connection.stage == Stage::Closing && connection.stage_ends == crate::transport::NEVER {
+        let ends = connection.stage_ends != crate::transport::NEVER;
+        if connection.stage == Stage::Closing && connection.departed && !ends {
             return Err("it closes without an end".into());
         }
         let world = &self.worlds[usize::from(connection.world)];

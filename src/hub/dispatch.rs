@@ -143,6 +143,22 @@ impl<H: Hub> HubEndpoint<H> {
         answer_error(registry, key, protocol, invocation.invocation_id.as_deref(), &text);
     }
 
+    /// Runs a task for a connection that is no call of its client: nobody is answered.
+    pub(super) fn spawn_unasked(
+        &mut self,
+        call: Rc<CallState>,
+        name: &str,
+        task: impl Future<Output = ()> + 'static,
+    ) {
+        let target = name.into();
+        self.tasks.spawn(Box::pin(async move {
+            task.await;
+            let ending = Some(Ok(Box::new(()) as Box<dyn Writable>));
+            let key = call.connection;
+            Finished { connection: key, call, target, id: None, ending, filtered: None }
+        }));
+    }
+
     /// An asynchronous method has ended: its slot is free, and what waited goes on.
     pub(super) fn on_finished(&mut self, registry: &mut Registry, finished: Finished) {
         let Finished { connection: key, call, target, id, ending, filtered } = finished;

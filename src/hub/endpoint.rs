@@ -4,18 +4,19 @@ use std::any::Any;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::Hub;
 use super::application::{Application, InputEnd, Piece};
 use super::clients::Clients;
 use super::closed::Closed;
 use super::context::Context;
 use super::dispatch::Flow;
+use super::ending::Parting;
 use super::filter::FilteredCall;
 use super::methods::{Ending, Methods};
 use super::options::HubOptions;
 use super::rate_limit::{Buckets, Charge};
 use super::registry::{Registry, kind_of};
 use super::tasks::{CallState, Local, Tasks};
-use super::{Hub, HubError};
 use crate::base::{ConnectionKey, Moment, SideTable};
 use crate::protocol::hub_protocol::HubMessage;
 use crate::protocol::hub_protocol::errors::DetailedErrors;
@@ -178,6 +179,7 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(connection) = registry.get(key) else { return Flow::Ended };
         match (connection.stage, connection.hub.speaks) {
             (Stage::Handshaking, _) => self.on_handshake(registry, key, record),
+            (Stage::Open, _) if connection.hub.connecting => Flow::Blocked,
             (Stage::Open, Some(protocol)) => {
                 let charge = self.charge(registry.now, key, record.len());
                 let flow = match (protocol.read(record), charge) {
@@ -267,30 +269,6 @@ impl<H: Hub> HubEndpoint<H> {
             self.buckets.insert(key, Buckets::default());
         }
         self.on_connected(registry, key)
-    }
-
-    fn on_connected(&mut self, registry: &mut Registry, key: ConnectionKey) -> Flow {
-        let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
-        let mut context = Context::new(registry, self.world, key, state);
-        let (hub, methods) = (&mut self.hub, &self.methods);
-        let welcome = contained(|| methods.connect(hub, &mut context));
-        let welcome = welcome.unwrap_or_else(|panic| {
-            registry.count_panic();
-            tracing::error!(panic, "on_connected panicked");
-            Err(HubError::internal("Panic", panic))
-        });
-        let Some(connection) = registry.get_mut(key) else { return Flow::Ended };
-        if let Err(error) = welcome {
-            let closed = Closed::Refused {
-                type_name: error.type_name().to_owned().into(),
-                detail: error.message().to_owned(),
-                public: error.is_public(),
-            };
-            registry.end(key, closed);
-            return Flow::Ended;
-        }
-        connection.hub.connected = true;
-        if connection.stage == Stage::Closing { Flow::Ended } else { Flow::Next }
     }
 
     /// Answers a handshake with an error; no Close message follows (COR-068).
@@ -421,17 +399,29 @@ impl<H: Hub> Application for HubEndpoint<H> {
         registry.end_with(key, closed, orderly.then_some(1000), "");
     }
 
-    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) {
-        self.buckets.remove(key);
-        let Some(mut state) = self.states.remove(key) else { return };
-        if !registry.get(key).is_some_and(|connection| connection.hub.connected) {
-            return;
+    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) -> Parting {
+        let Some(connection) = registry.get(key) else { return Parting::Done };
+        if connection.hub.connecting {
+            return Parting::Later;
         }
+        let was_connected = connection.hub.connected;
+        self.buckets.remove(key);
+        let Some(mut state) = self.states.remove(key).filter(|_| was_connected) else {
+            return Parting::Done;
+        };
         let mut context = Context::new(registry, self.world, key, &mut state);
         let (hub, methods) = (&mut self.hub, &self.methods);
-        if let Err(panic) = contained(|| methods.disconnect(hub, &mut context, reason)) {
-            registry.count_panic();
-            tracing::error!(panic, "on_disconnected panicked");
+        match contained(|| methods.disconnect(hub, &mut context, reason)) {
+            Ok(Ok(())) => Parting::Done,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "on_disconnected failed");
+                Parting::Failed
+            }
+            Err(panic) => {
+                registry.count_panic();
+                tracing::error!(panic, "on_disconnected panicked");
+                Parting::Failed
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Hub;
 use super::clients::Clients;
+use super::connect::ConnectedFn;
 use super::context::Context;
 use super::error::HubError;
 use super::filter::{Binds, Filter};
@@ -49,6 +50,7 @@ pub struct Methods<H: Hub> {
     /// By registered spelling and by lower-case name: letter case does not matter (COR-093).
     names: HashMap<Box<str>, usize>,
     pub(super) timers: Vec<Timer<H>>,
+    pub(super) connected: Option<ConnectedFn<H>>,
     /// The outermost first.
     pub(super) filters: Vec<Box<dyn Filter<H>>>,
 }
@@ -132,6 +134,7 @@ impl<H: Hub> Methods<H> {
             entries: Vec::new(),
             names: HashMap::default(),
             timers: Vec::new(),
+            connected: None,
             filters: Vec::new(),
         }
     }

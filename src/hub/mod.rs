@@ -10,8 +10,10 @@ mod check;
 mod client_macro;
 mod clients;
 mod closed;
+mod connect;
 mod context;
 mod dispatch;
+mod ending;
 mod endpoint;
 mod error;
 mod filter;
@@ -28,6 +30,7 @@ pub use ask::Answer;
 pub use clients::{Audience, Clients};
 pub use closed::Closed;
 pub use context::Context;
+pub(crate) use ending::Parting;
 pub(crate) use endpoint::{HubEndpoint, contained};
 pub use error::HubError;
 pub use filter::{CallOutcome, Filter, FilteredCall};
@@ -64,7 +67,16 @@ pub trait Hub: Sized + 'static {
 
     /// The connection has ended. It is still in its groups, but nothing reaches it any more
     /// (COR-137).
-    fn on_disconnected(&mut self, context: &mut Context<'_, Self>, reason: &Closed) {
+    ///
+    /// # Errors
+    ///
+    /// Nobody hears of an error, but a WebSocket ends with the code 1011 in place of 1000 (§6.3).
+    fn on_disconnected(
+        &mut self,
+        context: &mut Context<'_, Self>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
         let _ = (context, reason);
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::ask::Questions;
 use super::closed::Closed;
+use super::ending::Ending;
 use super::world::World;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
 use crate::protocol::hub_protocol::HubProtocolKind;
@@ -32,8 +33,12 @@ pub(crate) struct Registry {
     by_token: HashMap<ConnectionId, ConnectionKey>,
     by_id: HashMap<ConnectionId, ConnectionKey>,
     dirty: Vec<ConnectionKey>,
-    ending: Vec<(ConnectionKey, Closed)>,
+    pub(super) ending: Vec<Ending>,
+    /// Connections that have ended before they were whole: what is waited for is said there.
+    pub(super) postponed: HashMap<ConnectionKey, Ending>,
     waiting: Vec<ConnectionKey>,
+    /// The `on_connected` of a hub is running.
+    pub(super) is_connecting: bool,
     /// What clients were asked; shared with those who wait for the answers.
     pub(super) questions: Rc<RefCell<Questions>>,
     /// One message, encoded in each hub protocol that its audience speaks.
@@ -41,7 +46,7 @@ pub(crate) struct Registry {
     /// Every hub protocol that was ever chosen here.
     spoken: Protocols,
     answer: Vec<u8>,
-    frame: Vec<u8>,
+    pub(super) frame: Vec<u8>,
     audience: Vec<u32>,
     counters: Counters,
 }
@@ -98,6 +103,8 @@ impl Registry {
             by_id: HashMap::default(),
             dirty: Vec::new(),
             ending: Vec::new(),
+            postponed: HashMap::default(),
+            is_connecting: false,
             waiting: Vec::new(),
             questions: Rc::default(),
             bodies: Default::default(),
@@ -234,7 +241,7 @@ impl Registry {
     }
 
     /// Takes the list of those that are about to end.
-    pub(crate) fn take_ending(&mut self) -> Vec<(ConnectionKey, Closed)> {
+    pub(crate) fn take_ending(&mut self) -> Vec<Ending> {
         std::mem::take(&mut self.ending)
     }
 
@@ -273,8 +280,9 @@ impl Registry {
         self.counters.rate_limited += 1;
     }
 
-    /// Queues last words and lets the connection end at the end of the turn. Everything that is
-    /// queued for it later is dropped.
+    /// Queues a Close message and lets the connection end at the end of the turn. Everything that
+    /// is queued for it later is dropped, but for the Close frame, which comes when the
+    /// application has heard of the end.
     pub(crate) fn end(&mut self, key: ConnectionKey, closed: Closed) {
         let code = closed.websocket_code();
         self.end_with(key, closed, code, "");
@@ -311,15 +319,6 @@ impl Registry {
             connection.framing.write(&mut self.frame, kind_of(protocol), body);
             connection.outbox.append_control(&self.frame, &mut self.pool);
         }
-        if let Some(code) = code
-            && !connection.output_closed
-        {
-            self.frame.clear();
-            connection.framing.write_end(&mut self.frame, code, reason);
-            if !self.frame.is_empty() {
-                connection.outbox.append_control(&self.frame, &mut self.pool);
-            }
-        }
         connection.cut = code.is_none();
         connection.failed = matches!(closed, Closed::Failed(_));
         connection.stage = Stage::Closing;
@@ -333,7 +332,7 @@ impl Registry {
         connection.ping_at = NEVER;
         connection.silent_at = NEVER;
         connection.backlog = Vec::new();
-        self.ending.push((key, closed));
+        self.ending.push(Ending { key, closed, code, reason: reason.into() });
         self.mark(key);
     }
 

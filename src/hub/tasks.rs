@@ -36,11 +36,14 @@ pub(super) struct CallState {
     id: ConnectionId,
     /// It counts as one of the plain invocations of its client (§6.4).
     pub(super) holds_slot: Cell<bool>,
+    /// It is the code of `connected_async`.
+    pub(super) is_connecting: Cell<bool>,
 }
 
 impl CallState {
     pub(super) fn new(connection: ConnectionKey, id: ConnectionId) -> Rc<Self> {
-        Rc::new(Self { connection, id, holds_slot: Cell::new(false) })
+        let (holds_slot, is_connecting) = (Cell::new(false), Cell::new(false));
+        Rc::new(Self { connection, id, holds_slot, is_connecting })
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::peer::Peer;
 use super::reading::Reading;
 use crate::base::{ConnectionKey, Moment, SideTable};
-use crate::hub::{Application, Closed, InputEnd, Piece, Registry, contained};
+use crate::hub::{Application, Closed, InputEnd, Parting, Piece, Registry, contained};
 use crate::protocol::websocket::{self, Kind, OpCode};
 use crate::transport::{NEVER, Stage};
 
@@ -149,9 +149,10 @@ impl<R: Reading> Application for RawEndpoint<R> {
         }
     }
 
-    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) {
+    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) -> Parting {
         self.pings.remove(key);
         self.call(registry, key, |handler, peer| handler.closed(peer, reason));
+        Parting::Done
     }
 
     fn turn(&mut self, _: &mut Registry) {}

@@ -272,13 +272,15 @@ impl Engine {
             if ending.is_empty() {
                 return;
             }
-            for (key, closed) in ending {
+            for ending in ending {
+                let key = ending.key;
                 let Some(world) = self.world_of(key) else { continue };
-                tracing::debug!(reason = %closed, "a connection ends");
-                self.apps[world].closed(&mut self.registry, key, &closed);
-                self.registry.leave(key);
-                self.refuse_posts(key);
-                self.forget_unless_carried(key);
+                tracing::debug!(reason = %ending.closed, "a connection ends");
+                let parting = self.apps[world].closed(&mut self.registry, key, &ending.closed);
+                if self.registry.part(ending, parting) {
+                    self.refuse_posts(key);
+                    self.forget_unless_carried(key);
+                }
             }
         }
     }

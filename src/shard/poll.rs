@@ -93,7 +93,7 @@ impl Engine {
             return;
         }
         if connection.outbox.is_empty() {
-            if connection.stage == Stage::Closing {
+            if connection.departed {
                 connection.poll = None;
                 connection.cut = true;
                 let last = if connection.failed { failed() } else { no_content() };

@@ -79,7 +79,7 @@ impl Engine {
             return;
         }
         let Some(connection) = self.registry.get(key) else { return };
-        if connection.stage == Stage::Closing && connection.outbox.is_empty() {
+        if connection.departed && connection.outbox.is_empty() {
             self.end_stream(key, socket_key);
         }
     }

@@ -189,6 +189,8 @@ pub struct HubState {
     pub blocked: bool,
     /// The client has pinged, so its silence counts (COR-114).
     pub armed: bool,
+    /// The code behind `on_connected` runs; the messages of the client wait for its end.
+    pub connecting: bool,
     /// `on_connected` was called and succeeded, so `on_disconnected` will be called.
     pub connected: bool,
     /// What was chosen in the handshake; nothing before it and on raw connections.

@@ -40,8 +40,13 @@ impl Hub for Asker {
             .on_async("AskAndStay", ask_and_stay);
     }
 
-    fn on_disconnected(&mut self, _: &mut Context<'_, Self>, reason: &Closed) {
+    fn on_disconnected(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
         self.ended.push(reason.to_string());
+        Ok(())
     }
 }
 
