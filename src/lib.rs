@@ -60,6 +60,7 @@
 //! transport of SignalR. [`Shard`] is the same server without a
 //! thread, for a loop of your own. How it is built: [`architecture`].
 
+mod auth;
 pub mod base;
 pub mod client;
 mod hub;
@@ -80,6 +81,10 @@ pub mod architecture {}
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub use auth::{
+    Access, Authenticate, Cors, Identity, Jwt, JwtAlgorithm, JwtError, Origins, Policy,
+    bearer_token,
+};
 pub use base::{ConnectionId, Mistake, ToConnectionId};
 pub use hub::{
     Answer, AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery,

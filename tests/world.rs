@@ -5,6 +5,8 @@
 
 #[path = "world/audiences.rs"]
 mod audiences;
+#[path = "world/auth.rs"]
+mod auth;
 #[path = "world/calls.rs"]
 mod calls;
 #[path = "world/client.rs"]

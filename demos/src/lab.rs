@@ -170,7 +170,7 @@ pub(crate) fn serve(server: Server) -> Server {
     let journal = Journal::default();
     let shown = journal.clone();
     let connection = ConnectionOptions {
-        user_id: Some(|request| request.query("user").map(std::borrow::Cow::into_owned)),
+        user_id: Some(|request, _| request.query("user").map(std::borrow::Cow::into_owned)),
         ..ConnectionOptions::default()
     };
     server

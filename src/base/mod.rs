@@ -19,5 +19,5 @@ pub use key::{ConnectionKey, Keyed, SideTable, SocketKey, Table, TaskKey};
 pub(crate) use mistake::Checklist;
 pub use mistake::Mistake;
 pub use rng::Rng;
-pub use time::Moment;
+pub use time::{Moment, WallClock};
 pub use wheel::Wheel;

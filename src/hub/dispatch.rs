@@ -49,6 +49,10 @@ impl<H: Hub> HubEndpoint<H> {
             return Flow::Blocked;
         }
         let connection_id = connection.id;
+        if let Err(failure) = Self::authorize(registry, key, method, &invocation.arguments) {
+            self.conclude(registry, key, protocol, &method.name, id, Ok(Err(failure)));
+            return flow(registry, key);
+        }
         let mut arguments = invocation.arguments;
         let (mut filtered, mut memory) = (None, Vec::new());
         if !methods.filters.is_empty() {
@@ -136,11 +140,19 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
             return;
         };
+        let id = invocation.invocation_id.as_deref();
         let text = match self.methods.find(&invocation.target) {
-            Some(method) => errors::plain_method_called_as_stream(&method.name),
+            Some(method) => match Self::authorize(registry, key, method, &invocation.arguments) {
+                Ok(()) => errors::plain_method_called_as_stream(&method.name),
+                Err(failure) => {
+                    let failed = Ok(Err(failure));
+                    self.conclude(registry, key, protocol, &method.name, id, failed);
+                    return;
+                }
+            },
             None => errors::unknown_method(&invocation.target),
         };
-        answer_error(registry, key, protocol, invocation.invocation_id.as_deref(), &text);
+        answer_error(registry, key, protocol, id, &text);
     }
 
     /// Runs a task for a connection that is no call of its client: nobody is answered.
@@ -229,6 +241,7 @@ impl<H: Hub> HubEndpoint<H> {
         let text = match outcome {
             Ok(Ok(())) => return,
             Ok(Err(Failure::Binding(error))) => detailed.binding_failed(target, error),
+            Ok(Err(Failure::Unauthorized)) => errors::unauthorized(target),
             Ok(Err(Failure::Refused(error))) => {
                 detailed.invocation_failed(target, detail_of(&error))
             }

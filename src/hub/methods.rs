@@ -13,6 +13,7 @@ use super::error::HubError;
 use super::filter::{Binds, Filter};
 use super::reply::Reply;
 use super::tasks::Call;
+use crate::auth::Policy;
 use crate::base::HashMap;
 use crate::protocol::hub_protocol::{
     Argument, Arguments, BindingError, HubProtocolKind, WriteError,
@@ -59,6 +60,7 @@ pub(super) struct Entry<H: Hub> {
     pub(super) name: Rc<str>,
     pub(super) run: Run<H>,
     pub(super) binds: Binds,
+    pub(super) policy: Option<Policy>,
 }
 
 pub(super) enum Run<H: Hub> {
@@ -117,6 +119,7 @@ pub(super) trait Answer {
 #[derive(Debug)]
 pub(super) enum Failure {
     Binding(BindingError),
+    Unauthorized,
     Refused(HubError),
     Unwritable(WriteError),
 }
@@ -178,6 +181,38 @@ impl<H: Hub> Methods<H> {
         self.add(name, Run::Later(method.into_later()), M::binds)
     }
 
+    /// Lets only those call the method that was added last for whom `policy` holds. Given several
+    /// times, all have to. Others read that they are unauthorized; who wants no answer gets none
+    /// (§6.8).
+    ///
+    /// ```
+    /// use tickhub::{Context, Hub, Methods, Policy};
+    ///
+    /// struct Game;
+    ///
+    /// impl Hub for Game {
+    ///     type State = ();
+    ///     fn methods(m: &mut Methods<Self>) {
+    ///         m.on("Move", |_: &mut Self, _: &mut Context<Self>, _x: f64, _y: f64| {})
+    ///             .on("Kick", |_: &mut Self, _: &mut Context<Self>, _user: String| {})
+    ///             .require(Policy::role("referee"))
+    ///             .require(Policy::custom(|call| call.argument::<String>(0).as_deref() != Some("me")));
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When no method was added yet.
+    pub fn require(&mut self, policy: Policy) -> &mut Self {
+        let method = self.entries.last_mut().expect("a method to require something for");
+        method.policy = Some(match method.policy.take() {
+            Some(other) => other.and(&policy),
+            None => policy,
+        });
+        self
+    }
+
     /// Calls `tick` every `period`, without drift. A shard that stood still calls it once, not
     /// once for every period it missed.
     ///
@@ -208,7 +243,7 @@ impl<H: Hub> Methods<H> {
         assert!(!self.names.contains_key(lower.as_str()), "two methods are called {name:?}");
         self.names.insert(lower.into(), index);
         self.names.insert(name.into(), index);
-        self.entries.push(Entry { name: name.into(), run, binds });
+        self.entries.push(Entry { name: name.into(), run, binds, policy: None });
         self
     }
 }

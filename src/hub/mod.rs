@@ -5,6 +5,7 @@
 
 mod application;
 mod ask;
+mod authorize;
 #[cfg(feature = "sim")]
 mod check;
 mod client_macro;

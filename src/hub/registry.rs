@@ -331,6 +331,7 @@ impl Registry {
         connection.poll_ends = NEVER;
         connection.ping_at = NEVER;
         connection.silent_at = NEVER;
+        connection.expires_at = NEVER;
         connection.backlog = Vec::new();
         self.ending.push(Ending { key, closed, code, reason: reason.into() });
         self.mark(key);

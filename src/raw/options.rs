@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::auth::{Origins, Policy};
 use crate::base::{Checklist, Mistake};
 use crate::protocol::http::{Request, Response};
 use crate::protocol::websocket;
@@ -33,6 +34,13 @@ pub struct RawOptions {
     pub otherwise: Option<Otherwise>,
     /// Bounds of what waits for a slow client.
     pub outbox: OutboxLimits,
+    /// Who may open a socket here (default: everybody): 401 for whoever has not signed in, 403
+    /// for others.
+    pub authorize: Option<Policy>,
+    /// Ends sockets when the identity expires that they were opened with (default no).
+    pub close_on_authentication_expiration: bool,
+    /// The web pages that may open a socket (default: those of the same origin, T-ORIGIN).
+    pub allowed_origins: Origins,
 }
 
 impl Default for RawOptions {
@@ -46,6 +54,9 @@ impl Default for RawOptions {
             sub_protocols: Vec::new(),
             otherwise: None,
             outbox: OutboxLimits::default(),
+            authorize: None,
+            close_on_authentication_expiration: false,
+            allowed_origins: Origins::default(),
         }
     }
 }
@@ -76,6 +87,9 @@ impl RawOptions {
                 fragments_max: self.fragments_max,
             },
             outbox: self.outbox.clone(),
+            authorize: self.authorize.clone(),
+            close_on_authentication_expiration: self.close_on_authentication_expiration,
+            allowed_origins: self.allowed_origins.clone(),
             ..ConnectionOptions::default()
         }
     }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use crate::auth::Identity;
 use crate::base::{ConnectionId, ConnectionKey};
 use crate::hub::{Clients, Closed, Delivery, HubError, Registry};
 use crate::protocol::http::RequestHead;
@@ -63,6 +64,11 @@ impl<'a> Peer<'a> {
     /// The request that opened its transport.
     pub fn request(&self) -> Option<&RequestHead> {
         self.registry.get(self.key)?.request.as_deref()
+    }
+
+    /// Who opened it, if a scheme could tell.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.registry.get(self.key)?.identity.as_deref()
     }
 
     /// What carries it.

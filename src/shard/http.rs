@@ -171,8 +171,16 @@ impl Engine {
             return Answer::Response(response);
         }
         let path = request.path().into_owned();
-        match self.routes.find(&path) {
-            Some(Route::Negotiate(mount)) => Answer::Response(self.negotiate(&mount, request)),
+        let route = self.routes.find(&path);
+        if let Some(mount) = route.as_ref().and_then(Route::mount)
+            && let Err(response) = self.admit_request(mount, http, request)
+        {
+            return Answer::Response(response);
+        }
+        match route {
+            Some(Route::Negotiate(mount)) => {
+                Answer::Response(self.negotiate(&mount, request, http.identity.take()))
+            }
             Some(Route::Redirect) => Answer::Response(self.redirect_only(request)),
             Some(Route::Hub(mount)) => self.hub_request(&mount, key, http, request),
             Some(Route::WebSocket(mount, otherwise)) => {

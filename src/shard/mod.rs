@@ -21,7 +21,8 @@ mod websocket;
 
 use std::rc::Rc;
 
-use crate::base::{ConnectionKey, Moment, Rng, SideTable, SocketKey, Wheel};
+use crate::auth::Authenticate;
+use crate::base::{ConnectionKey, Moment, Rng, SideTable, SocketKey, WallClock, Wheel};
 use crate::hub::{
     Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, Registry, Ring, contained,
 };
@@ -47,6 +48,8 @@ pub(crate) struct Engine {
     apps: Vec<Box<dyn Application>>,
     routes: Routes,
     before: Vec<Before>,
+    schemes: Vec<Rc<dyn Authenticate>>,
+    wall: WallClock,
     sockets: SideTable<SocketKey, Socket>,
     exchanges: Exchanges,
     wheel: Wheel<Token>,
@@ -72,6 +75,8 @@ impl Engine {
             apps: Vec::new(),
             routes: Routes::default(),
             before: Vec::new(),
+            schemes: Vec::new(),
+            wall: WallClock::default(),
             sockets: SideTable::default(),
             exchanges,
             wheel: Wheel::new(now),
@@ -161,6 +166,16 @@ impl Engine {
     /// Time goes on. Called before completions are handed in.
     pub(crate) fn advance(&mut self, now: Moment) {
         self.registry.now = self.registry.now.max(now);
+    }
+
+    /// Which time it is on the wall, and since when we know.
+    pub(crate) fn wall_clock(&self) -> WallClock {
+        self.wall
+    }
+
+    /// Tells which time it is on the wall.
+    pub(crate) fn set_wall_clock(&mut self, wall: WallClock) {
+        self.wall = wall;
     }
 
     /// Something happened in the kernel.

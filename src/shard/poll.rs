@@ -27,7 +27,7 @@ impl Engine {
         if connection.transport.is_none() {
             // The first is answered at once and empty: clients throw its body away (COR-050).
             connection.framing = Framing::Plain;
-            self.carry(key, Transport::LongPolling, request);
+            self.carry(key, Transport::LongPolling, http, request);
             self.begin(key);
             if let Some(connection) = self.registry.get_mut(key) {
                 connection.time_polls(now);
@@ -36,6 +36,10 @@ impl Engine {
                 Response::new(200).content_type("application/octet-stream"),
             ));
         }
+        self.prolong(key, http.identity.take());
+        let Some(connection) = self.registry.get_mut(key) else {
+            return Answer::Response(uncached(ended()));
+        };
         let older = connection.poll.replace(socket);
         connection.time_polls(now);
         http.pending = Some(Pending::Poll { connection: key, reply_to: self.reply_to(request) });

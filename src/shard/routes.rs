@@ -38,6 +38,16 @@ pub(super) enum Route {
     Http(usize),
 }
 
+impl Route {
+    /// Where the path leads, if it makes connections.
+    pub(super) fn mount(&self) -> Option<&Mount> {
+        match self {
+            Self::Negotiate(mount) | Self::Hub(mount) | Self::WebSocket(mount, _) => Some(mount),
+            Self::Redirect | Self::Http(_) => None,
+        }
+    }
+}
+
 /// The paths that are served. Hubs and WebSockets are matched whole, handlers by prefix of whole
 /// segments, the longest first. Letter case and a slash at the end do not matter for the first
 /// two (COR-012).

@@ -16,7 +16,7 @@ impl Engine {
         http: &mut HttpStage,
         request: &Request<'_>,
     ) {
-        self.carry(key, Transport::ServerSentEvents, request);
+        self.carry(key, Transport::ServerSentEvents, http, request);
         let reply_to = self.reply_to(request);
         let response = Response::new(200)
             .content_type("text/event-stream")

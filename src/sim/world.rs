@@ -1,10 +1,12 @@
 //! The ground of every simulation: shards, a network and a clock.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::base::{Moment, Rng};
+use crate::auth::Authenticate;
+use crate::base::{Moment, Rng, WallClock};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
@@ -154,6 +156,15 @@ impl World {
         self
     }
 
+    /// Tells who requests are from, in every shard.
+    #[must_use]
+    pub fn authenticate(mut self, scheme: &(impl Authenticate + Clone)) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_scheme(Rc::new(scheme.clone()));
+        }
+        self
+    }
+
     /// Sends those who negotiate at `path` elsewhere, where `redirect` says so.
     #[must_use]
     pub fn redirect(
@@ -165,6 +176,14 @@ impl World {
             shard.engine.add_redirect(path, Box::new(redirect.clone()));
         }
         self
+    }
+
+    /// Sets the clocks on the walls: it is `time` now. Until then it was the beginning of Unix
+    /// time when the world began.
+    pub fn set_wall_clock(&mut self, time: SystemTime) {
+        for shard in &mut self.shards {
+            shard.engine.set_wall_clock(WallClock::new(self.now, time));
+        }
     }
 
     /// Has `before` see every request in front of all routes, of every shard.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{Alarm, Framing, Outbox, OutboxLimits, Transport};
+use crate::auth::{Cors, Identity, Origins, Policy};
 use crate::base::{Checklist, ConnectionId, Mistake, Moment, SocketKey};
 use crate::protocol::http::{self, RequestHead};
 use crate::protocol::hub_protocol::{HubProtocolKind, RecordBuffer};
@@ -45,9 +46,24 @@ pub struct ConnectionOptions {
     pub group_name_bytes_max: usize,
     /// Questions to the client that may be open at a time (default 1 024).
     pub questions_max: usize,
-    /// Says who the user of a connection is, by the request that opened its transport.
-    pub user_id: Option<fn(&RequestHead) -> Option<String>>,
+    /// Says who the user of a connection is for selectors by user, by the request that opened its
+    /// transport and by who sent that (default: the id of the identity, §6.5).
+    pub user_id: Option<UserId>,
+    /// Who may use this path (default: everybody). Asked for every request, before anything else:
+    /// 401 for whoever has not signed in, 403 for others (§6.8).
+    pub authorize: Option<Policy>,
+    /// Ends connections when the identity expires that they were opened with (default no, §4.2).
+    /// Over long polling each poll brings a new time.
+    pub close_on_authentication_expiration: bool,
+    /// The web pages that may open WebSockets and event streams (default: those of the same
+    /// origin, and those that `cors` allows; T-ORIGIN).
+    pub allowed_origins: Origins,
+    /// What scripts of other origins may do (default: nothing, §1.8).
+    pub cors: Option<Cors>,
 }
+
+/// Names the user of a connection.
+pub type UserId = fn(&RequestHead, Option<&Identity>) -> Option<String>;
 
 impl Default for ConnectionOptions {
     fn default() -> Self {
@@ -65,6 +81,10 @@ impl Default for ConnectionOptions {
             group_name_bytes_max: 1024,
             questions_max: 1024,
             user_id: None,
+            authorize: None,
+            close_on_authentication_expiration: false,
+            allowed_origins: Origins::default(),
+            cors: None,
         }
     }
 }
@@ -156,10 +176,14 @@ pub struct Connection {
     pub ping_at: Moment,
     /// When the client will have been silent for too long.
     pub silent_at: Moment,
+    /// When its identity expires, if it is to end then.
+    pub expires_at: Moment,
     /// Its entry in the timer wheel.
     pub alarm: Alarm,
     /// The request that opened the transport.
     pub request: Option<Box<RequestHead>>,
+    /// Who negotiated it, then who opened its transport.
+    pub identity: Option<Box<Identity>>,
     /// Who it is for selectors by user.
     pub user: Option<Rc<str>>,
     /// The groups it is in.
@@ -228,8 +252,10 @@ impl Connection {
             poll_ends: NEVER,
             ping_at: NEVER,
             silent_at: NEVER,
+            expires_at: NEVER,
             alarm: Alarm::default(),
             request: None,
+            identity: None,
             user: None,
             groups: SmallVec::new(),
             options,
@@ -244,7 +270,8 @@ impl Connection {
 
     /// The earliest moment at which something is due.
     pub fn deadline(&self) -> Moment {
-        self.stage_ends.min(self.poll_ends).min(self.ping_at).min(self.silent_at)
+        let hub = self.ping_at.min(self.silent_at);
+        self.stage_ends.min(self.poll_ends).min(hub).min(self.expires_at)
     }
 
     /// Whether it goes over long polling.

@@ -1,6 +1,7 @@
 //! One TCP connection: HTTP first, then what it was upgraded to.
 
 use super::{Alarm, Outbox};
+use crate::auth::Identity;
 use crate::base::{ConnectionKey, Moment, TaskKey};
 use crate::protocol::http::{Headers, ReplyTo, RequestReader};
 use crate::protocol::websocket::Decoder;
@@ -43,6 +44,8 @@ pub struct HttpStage {
     pub outbox: Outbox,
     /// Headers that the answer to the present request gets, whatever it will be.
     pub headers: Headers,
+    /// Who the present request is from, until the connection that it opens takes it.
+    pub identity: Option<Box<Identity>>,
     /// The request whose answer is not there yet; those behind it wait in the backlog.
     pub pending: Option<Pending>,
     /// Requests behind a pending one, or behind answers that the client does not read (T-PIPE).

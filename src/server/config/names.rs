@@ -10,7 +10,8 @@ use toml::de::{DeValue, Error};
 
 use super::Config;
 use super::values::{
-    BytesOrUnlimited, Driver, ProtocolNames, RateLimits, Time, TimeOrNever, TransportNames,
+    AllowedOrigins, BytesOrUnlimited, Driver, ProtocolNames, RateLimits, Time, TimeOrNever,
+    TransportNames,
 };
 use crate::hub::HubOptions;
 use crate::raw::RawOptions;
@@ -107,6 +108,8 @@ names! { HubPath {
     groups_max: usize => connection.groups_max;
     group_name_bytes_max: usize => connection.group_name_bytes_max;
     questions_max: usize => connection.questions_max;
+    close_on_authentication_expiration: bool => connection.close_on_authentication_expiration;
+    allowed_origins: AllowedOrigins => connection.allowed_origins;
 } }
 
 names! { RawOptions {
@@ -119,4 +122,6 @@ names! { RawOptions {
     soft_bytes: usize => outbox.soft_bytes;
     hard_bytes: usize => outbox.hard_bytes;
     stall_timeout: Time => outbox.stall_timeout;
+    close_on_authentication_expiration: bool => close_on_authentication_expiration;
+    allowed_origins: AllowedOrigins => allowed_origins;
 } }

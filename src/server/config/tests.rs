@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::names::HubPath;
 use super::{Config, Settings};
+use crate::auth::Origins;
 use crate::hub::{HubOptions, Rate, RateLimit};
 use crate::io::DriverChoice;
 use crate::protocol::hub_protocol::HubProtocolKind;
@@ -69,6 +70,8 @@ fn every_option_of_a_file_arrives() {
         group_name_bytes_max = 14
         questions_max = 15
         sub_protocols = ["c"]
+        close_on_authentication_expiration = true
+        allowed_origins = ["https://app.example"]
 
         [websockets."/ws"]
         message_bytes_max = 1
@@ -77,6 +80,8 @@ fn every_option_of_a_file_arrives() {
         close_timeout = "3s"
         keep_alive_timeout = "7s"
         sub_protocols = ["a", "b"]
+        close_on_authentication_expiration = true
+        allowed_origins = "any"
         soft_bytes = 4
         hard_bytes = 5
         stall_timeout = "6s"
@@ -116,6 +121,9 @@ fn every_option_of_a_file_arrives() {
     assert_eq!((connection.groups_max, connection.group_name_bytes_max), (13, 14));
     assert_eq!((connection.questions_max, connection.sub_protocols), (15, vec!["c".to_owned()]));
 
+    assert!(connection.close_on_authentication_expiration);
+    assert_eq!(connection.allowed_origins, Origins::list(["https://app.example"]));
+
     let mut raw = RawOptions::default();
     settings.configure_websocket("/WS/", &mut raw);
     assert_eq!((raw.message_bytes_max, raw.fragments_max), (1, 2));
@@ -124,6 +132,8 @@ fn every_option_of_a_file_arrives() {
     assert_eq!(raw.keep_alive_timeout, Some(seconds(7)));
     assert_eq!((raw.outbox.soft_bytes, raw.outbox.hard_bytes), (4, 5));
     assert_eq!(raw.outbox.stall_timeout, seconds(6));
+    assert!(raw.close_on_authentication_expiration);
+    assert_eq!(raw.allowed_origins, Origins::Any);
 }
 
 #[test]

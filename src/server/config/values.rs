@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use crate::auth::Origins;
 use crate::hub::{Rate, RateLimit};
 use crate::io::DriverChoice;
 use crate::protocol::hub_protocol::HubProtocolKind;
@@ -81,6 +82,31 @@ impl<'de> Deserialize<'de> for Driver {
 impl From<Driver> for DriverChoice {
     fn from(Driver(choice): Driver) -> Self {
         choice
+    }
+}
+
+/// Origins, or the words `"same"` and `"any"`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of origins, \"same\" or \"any\"")]
+pub(super) enum AllowedOrigins {
+    List(Vec<String>),
+    Word(OriginWord),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OriginWord {
+    Same,
+    Any,
+}
+
+impl From<AllowedOrigins> for Origins {
+    fn from(origins: AllowedOrigins) -> Self {
+        match origins {
+            AllowedOrigins::List(list) => Self::List(list),
+            AllowedOrigins::Word(OriginWord::Same) => Self::SameOrigin,
+            AllowedOrigins::Word(OriginWord::Any) => Self::Any,
+        }
     }
 }
 
