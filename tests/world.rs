@@ -25,6 +25,8 @@ mod filters;
 mod front;
 #[path = "world/hall.rs"]
 mod hall;
+#[path = "world/lasting.rs"]
+mod lasting;
 #[path = "world/lifecycle.rs"]
 mod lifecycle;
 #[path = "world/limits.rs"]
@@ -51,6 +53,10 @@ mod regressions;
 mod requests;
 #[path = "world/results.rs"]
 mod results;
+#[path = "world/stateful.rs"]
+mod stateful;
+#[path = "world/stateful_limits.rs"]
+mod stateful_limits;
 #[path = "world/threats.rs"]
 mod threats;
 #[path = "world/web.rs"]

@@ -55,7 +55,7 @@ fn hub_mistakes(options: HubOptions, connection: ConnectionOptions) -> Vec<Strin
 #[test]
 fn each_option_is_checked() {
     type Wrong = fn(&mut HubOptions, &mut ConnectionOptions);
-    let wrong: [(Wrong, &str); 22] = [
+    let wrong: [(Wrong, &str); 23] = [
         (|h, _| h.handshake_timeout = Duration::ZERO, "handshake_timeout = 0ns: "),
         (|h, _| h.keep_alive_interval = Duration::ZERO, "keep_alive_interval = 0ns: "),
         (
@@ -67,6 +67,7 @@ fn each_option_is_checked() {
             |h, _| h.maximum_parallel_invocations_per_client = 0,
             "maximum_parallel_invocations_per_client = 0: ",
         ),
+        (|h, _| h.stateful_reconnect_buffer_size = 0, "stateful_reconnect_buffer_size = 0: "),
         (|h, _| h.supported_protocols.clear(), "supported_protocols = []: "),
         (
             |h, _| {

@@ -93,6 +93,7 @@ names! { HubPath {
     enable_detailed_errors: bool => hub.enable_detailed_errors;
     maximum_parallel_invocations_per_client: u16 => hub.maximum_parallel_invocations_per_client;
     supported_protocols: ProtocolNames => hub.supported_protocols;
+    stateful_reconnect_buffer_size: usize => hub.stateful_reconnect_buffer_size;
     rate_limit: RateLimits => hub.rate_limit;
     application_max_buffer_bytes: usize => connection.application_max_buffer_bytes;
     transports: TransportNames => connection.transports;
@@ -108,6 +109,7 @@ names! { HubPath {
     groups_max: usize => connection.groups_max;
     group_name_bytes_max: usize => connection.group_name_bytes_max;
     questions_max: usize => connection.questions_max;
+    allow_stateful_reconnects: bool => connection.allow_stateful_reconnects;
     close_on_authentication_expiration: bool => connection.close_on_authentication_expiration;
     allowed_origins: AllowedOrigins => connection.allowed_origins;
 } }

@@ -69,6 +69,8 @@ fn every_option_of_a_file_arrives() {
         groups_max = 13
         group_name_bytes_max = 14
         questions_max = 15
+        stateful_reconnect_buffer_size = 16
+        allow_stateful_reconnects = true
         sub_protocols = ["c"]
         close_on_authentication_expiration = true
         allowed_origins = ["https://app.example"]
@@ -121,6 +123,8 @@ fn every_option_of_a_file_arrives() {
     assert_eq!((connection.groups_max, connection.group_name_bytes_max), (13, 14));
     assert_eq!((connection.questions_max, connection.sub_protocols), (15, vec!["c".to_owned()]));
 
+    assert_eq!(hub.stateful_reconnect_buffer_size, 16);
+    assert!(connection.allow_stateful_reconnects);
     assert!(connection.close_on_authentication_expiration);
     assert_eq!(connection.allowed_origins, Origins::list(["https://app.example"]));
 
