@@ -62,7 +62,7 @@ impl Hub for SimHub {
 
     fn on_connected(&mut self, context: &mut Context<'_, Self>) -> Result<(), HubError> {
         let id = context.connection_id().to_string();
-        self.books.borrow_mut().connected(&id);
+        self.books.borrow_mut().connected(&id, context.transport());
         if self.refuse_one_in > 0 && self.rng.one_in(self.refuse_one_in) {
             let mut books = self.books.borrow_mut();
             let visit = books.visits.get_mut(&id).expect("it came just now");
