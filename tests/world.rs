@@ -13,6 +13,8 @@ mod calls;
 mod client;
 #[path = "world/connections.rs"]
 mod connections;
+#[path = "world/cors.rs"]
+mod cors;
 #[path = "world/endings.rs"]
 mod endings;
 #[path = "world/event_streams.rs"]
@@ -53,6 +55,8 @@ mod regressions;
 mod requests;
 #[path = "world/results.rs"]
 mod results;
+#[path = "world/secrets.rs"]
+mod secrets;
 #[path = "world/stateful.rs"]
 mod stateful;
 #[path = "world/stateful_limits.rs"]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tickhub::http::{Request, Response};
 use tickhub::{
     Call, Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Methods, Redirect, Server,
-    Text, Transport,
+    Text, Transport, bearer_token,
 };
 
 /// What happened to each connection, by id.
@@ -29,7 +29,11 @@ impl Hub for Lab {
             .on("Transport", |_: &mut Lab, ctx: &mut Context<Lab>| {
                 ctx.transport().map(Transport::name)
             })
-            .on("Token", Lab::token)
+            .on("Token", |_: &mut Lab, ctx: &mut Context<Lab>| {
+                ctx.request()
+                    .and_then(|request| bearer_token(request.head()))
+                    .map(std::borrow::Cow::into_owned)
+            })
             .on("Fail", Lab::fail)
             .on("Abort", |_: &mut Lab, ctx: &mut Context<Lab>| ctx.abort())
             .on("CloseWithReconnect", |_: &mut Lab, ctx: &mut Context<Lab>| {
@@ -71,15 +75,6 @@ impl Lab {
             "panic" => panic!("{text}"),
             _ => Err(HubError::internal("InvalidOperationException", text)),
         }
-    }
-
-    /// What the client shows for itself: a header, or a parameter where it can set no headers.
-    #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]
-    fn token(&mut self, ctx: &mut Context<Self>) -> Option<String> {
-        let request = ctx.request()?;
-        let header = request.header("authorization").and_then(|all| all.strip_prefix("Bearer "));
-        let query = || request.query("access_token").map(std::borrow::Cow::into_owned);
-        header.map(str::to_owned).or_else(query)
     }
 
     #[expect(clippy::unused_self, reason = "all methods of a hub have the same shape")]

@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::auth::JwtError;
+
 /// An error of the operator or of the system, told to whoever called `bind`, `run` or `turn`.
 /// Its text says what happened and what to do, in one line; only mistakes of a configuration may
 /// be several.
@@ -14,8 +16,16 @@ pub enum Error {
     /// The configuration asks for what cannot be: everything that is wrong with it.
     #[error("{}", together(.0))]
     Config(Vec<ConfigMistake>),
-    /// The configuration file cannot be read.
-    #[error("cannot read {path:?}: {source}")]
+    /// A file of keys holds none that can be used.
+    #[error("{}: {error}", path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with them.
+        error: JwtError,
+    },
+    /// A configuration file, or a file of keys, cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
