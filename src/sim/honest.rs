@@ -4,18 +4,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::ledger::{Books, Heard};
+use super::line::Line;
 use super::trace::Trace;
 use super::world::World;
 use crate::base::{Moment, Rng};
+use crate::client::web::Way;
 use crate::client::{CallId, Client, Event, Invocation, Need, Options, Outcome};
-use crate::io::sim::{Read, SimPeer};
+use crate::io::sim::Read;
 use crate::protocol::hub_protocol::HubProtocolKind;
 
 /// One honest client.
 pub(super) struct Player {
     pub(super) number: u64,
     client: Client,
-    peer: Option<SimPeer>,
+    peer: Option<Line>,
+    /// What carries it, if that is no WebSocket.
+    way: Option<Way>,
     outgoing: Vec<u8>,
     books: Books,
     rng: Rng,
@@ -56,12 +60,26 @@ impl Player {
     ) -> Self {
         let mut options = Options::new("sim", "/hub").reconnecting();
         options.protocol = protocol;
-        options.skip_negotiation = rng.one_in(3);
+        let way = match rng.below(4) {
+            0 => Some(Way::ServerSentEvents),
+            1 => Some(Way::LongPolling),
+            _ => None,
+        };
+        // Only a WebSocket needs no negotiation.
+        options.skip_negotiation = rng.one_in(3) && way.is_none();
+        match way {
+            // An event stream is text.
+            Some(Way::ServerSentEvents) => options.protocol = HubProtocolKind::Json,
+            // Polls are answered in time, or are given up: nobody is pinged (COR-057).
+            Some(Way::LongPolling) => options.server_timeout = Duration::from_secs(1_000_000),
+            None => {}
+        }
         let client = Client::new(options, Rng::from_seed(rng.bits()));
         Self {
             number,
             client,
             peer: None,
+            way,
             outgoing: Vec::new(),
             books,
             rng,
@@ -79,7 +97,8 @@ impl Player {
 
     /// When it wants to be run at the latest.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        self.client.deadline()
+        let line = self.peer.as_ref().and_then(Line::deadline);
+        self.client.deadline().into_iter().chain(line).min()
     }
 
     /// Connected, and nothing is on its way that it knows of.
@@ -88,6 +107,7 @@ impl Player {
             && self.id.is_some()
             && self.client.calls_waiting() == 0
             && self.outgoing.is_empty()
+            && self.peer.as_ref().is_none_or(Line::is_flushed)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -115,13 +135,16 @@ impl Player {
         if self.client.need() == Need::Socket {
             moved = true;
             self.outgoing.clear();
-            self.peer = world.connect();
-            match self.peer {
+            self.peer = Line::connect(world, self.way);
+            match &self.peer {
                 Some(_) => self.client.on_connected(now),
                 None => self.client.on_lost(now),
             }
         }
         moved |= self.write(well);
+        if let Some(line) = &mut self.peer {
+            moved |= line.pump(world, trace, &mut self.rng, well)?;
+        }
         if well || now >= self.naps_until {
             moved |= self.read(now, trace, well);
         }
@@ -146,7 +169,7 @@ impl Player {
 
     fn write(&mut self, well: bool) -> bool {
         self.client.fill(&mut self.outgoing);
-        let Some(peer) = &self.peer else { return false };
+        let Some(peer) = &mut self.peer else { return false };
         if self.outgoing.is_empty() {
             return false;
         }
@@ -160,7 +183,7 @@ impl Player {
     }
 
     fn read(&mut self, now: Moment, trace: &mut Trace, well: bool) -> bool {
-        let Some(peer) = &self.peer else { return false };
+        let Some(peer) = &mut self.peer else { return false };
         let max = if well { 64 * 1024 } else { 1 + self.rng.below(8 * 1024) as usize };
         let mut bytes = Vec::new();
         match peer.read(max, &mut bytes) {

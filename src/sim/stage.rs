@@ -76,7 +76,7 @@ impl Hub for SimHub {
 
     fn on_connected(&mut self, context: &mut Context<'_, Self>) -> Result<(), HubError> {
         let id = context.connection_id().to_string();
-        self.books.borrow_mut().connected(&id);
+        self.books.borrow_mut().connected(&id, context.transport());
         if self.refuses() {
             return Err(self.refuse(&id));
         }

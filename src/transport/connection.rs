@@ -8,10 +8,10 @@ use smallvec::SmallVec;
 
 use super::{Alarm, Compressed, Framing, Outbox, OutboxLimits, Stateful, Transport};
 use crate::auth::{Cors, Identity, Origins, Policy};
-use crate::base::{ConnectionId, Moment, SocketKey};
-use crate::protocol::http::RequestHead;
+use crate::base::{Checklist, ConnectionId, Mistake, Moment, SocketKey};
+use crate::protocol::http::{self, RequestHead};
 use crate::protocol::hub_protocol::{HubProtocolKind, RecordBuffer};
-use crate::protocol::negotiate::Transports;
+use crate::protocol::negotiate::{Transports, VERSION_MAX};
 use crate::protocol::websocket;
 use crate::protocol::websocket::deflate::Compression;
 
@@ -96,6 +96,45 @@ impl Default for ConnectionOptions {
             allowed_origins: Origins::default(),
             cors: None,
         }
+    }
+}
+
+impl ConnectionOptions {
+    /// Everything that is wrong with these options.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        let buffer = self.application_max_buffer_bytes;
+        checks.require_some("application_max_buffer_bytes", buffer as u64);
+        checks.require(
+            self.transports != Transports::NONE,
+            "transports",
+            self.transports,
+            "there must be one at least",
+        );
+        checks.require_time("disconnect_timeout", self.disconnect_timeout);
+        checks.require_time("poll_timeout", self.poll_timeout);
+        checks.require_time("close_timeout", self.close_timeout);
+        checks.require(
+            (0..=VERSION_MAX).contains(&self.minimum_protocol_version),
+            "minimum_protocol_version",
+            self.minimum_protocol_version,
+            format!("it must be 0 to {VERSION_MAX}: higher versions do not exist"),
+        );
+        for name in &self.sub_protocols {
+            checks.require(
+                http::is_token(name),
+                "sub_protocols",
+                name,
+                "a subprotocol is a token: letters, digits and a few signs (RFC 6455 §4.1)",
+            );
+        }
+        checks.require_some("fragments_max", self.websocket.fragments_max.into());
+        if let Some(bytes) = self.websocket.message_bytes_max {
+            checks.require_some("message_bytes_max", bytes);
+        }
+        checks.extend(self.outbox.mistakes());
+        checks.require_some("group_name_bytes_max", self.group_name_bytes_max as u64);
+        checks.into_mistakes()
     }
 }
 

@@ -32,11 +32,12 @@ export async function startServer({
   lab = true,
   withoutIoUring = false,
   log = "info",
+  config,
 } = {}) {
   const server = new Server(port ?? (await freePort()));
   server.withoutIoUring = withoutIoUring;
   server.log = log;
-  await server.start(["--driver", driver, ...(lab ? ["--lab"] : [])]);
+  await server.start(["--driver", driver, ...(lab ? ["--lab"] : []), ...(config ? ["--config", config] : [])]);
   return server;
 }
 
