@@ -60,6 +60,7 @@
 //! transport of SignalR. [`Shard`] is the same server without a
 //! thread, for a loop of your own. How it is built: [`architecture`].
 
+mod auth;
 pub mod base;
 pub mod client;
 mod hub;
@@ -80,16 +81,20 @@ pub mod architecture {}
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub use auth::{
+    Access, Authenticate, Cors, Identity, Jwt, JwtAlgorithm, JwtError, Origins, Policy,
+    bearer_token,
+};
 pub use base::{ConnectionId, ToConnectionId};
 pub use hub::{
-    AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery, Filter,
-    FilteredCall, Hub, HubError, HubOptions, Method, Methods, Reply,
+    Answer, AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery,
+    Filter, FilteredCall, Hub, HubError, HubOptions, Method, Methods, Rate, RateLimit, Reply,
 };
 pub use io::DriverChoice;
 pub use protocol::http;
 pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
-pub use protocol::negotiate::Transports;
-pub use raw::{ConnectionHandler, Message, Peer, RawOptions, WebSocket};
+pub use protocol::negotiate::{Redirect, Transports};
+pub use raw::{ConnectionHandler, Message, Otherwise, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};
 pub use shard::{Exchange, HttpOptions};
 pub use transport::{ConnectionOptions, OutboxLimits, Transport};

@@ -9,21 +9,23 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("protocol", &["base"]),
-    ("transport", &["base", "protocol"]),
-    ("hub", &["base", "protocol", "transport"]),
-    ("raw", &["base", "protocol", "transport", "hub"]),
-    ("shard", &["base", "protocol", "transport", "hub", "raw", "io"]),
+    ("auth", &["base", "protocol"]),
+    ("transport", &["base", "protocol", "auth"]),
+    ("hub", &["base", "protocol", "auth", "transport"]),
+    ("raw", &["base", "protocol", "auth", "transport", "hub"]),
+    ("shard", &["base", "protocol", "auth", "transport", "hub", "raw", "io"]),
     ("io", &["base"]),
-    ("server", &["base", "protocol", "transport", "hub", "raw", "shard", "io"]),
+    ("server", &["base", "protocol", "auth", "transport", "hub", "raw", "shard", "io"]),
     ("client", &["base", "protocol"]),
-    ("sim", &["base", "protocol", "transport", "hub", "raw", "shard", "io", "client"]),
+    ("sim", &["base", "protocol", "auth", "transport", "hub", "raw", "shard", "io", "client"]),
 ];
 
 /// What `shard` may name of `io`: the vocabulary, no driver.
 const VOCABULARY: &[&str] = &["Completion", "Descriptor", "Op"];
 
 /// Layers without a kernel: everything comes in as an argument.
-const PURE: &[&str] = &["base", "protocol", "transport", "hub", "raw", "shard", "client", "sim"];
+const PURE: &[&str] =
+    &["base", "protocol", "auth", "transport", "hub", "raw", "shard", "client", "sim"];
 
 /// What a pure layer must not call, and what it does in its place.
 const BANNED_IN_PURE: &[(&str, &str)] = &[

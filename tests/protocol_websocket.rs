@@ -6,7 +6,9 @@
 use std::io::{self, Cursor, Read, Write};
 
 use proptest::prelude::*;
-use tickhub::protocol::http::{Incoming, Limits as HttpLimits, RequestReader, ResponseReader};
+use tickhub::protocol::http::{
+    Headers, Incoming, Limits as HttpLimits, RequestReader, ResponseReader,
+};
 use tickhub::protocol::websocket::{
     self, Decoder, Event, Kind, Limits, OpCode, Role, Verdict, unmask, write_close, write_frame,
     write_masked_frame,
@@ -613,7 +615,7 @@ fn both_sides_of_the_handshake_agree() {
         RequestReader::default().read(&mut input, &HttpLimits::default()).unwrap().unwrap();
     assert_eq!(Verdict::of(&request), Verdict::Accept { key: &key });
     let mut answer = Vec::new();
-    websocket::write_response(&mut answer, &key, Some("beta"));
+    websocket::write_response(&mut answer, &key, Some("beta"), &Headers::default());
     for (from, to, agreed) in [
         ("101", "101", true),
         ("101 Switching Protocols", "200 OK", false),
@@ -636,7 +638,7 @@ fn both_sides_of_the_handshake_agree() {
 fn the_accept_key_of_the_specification() {
     // RFC 6455 §1.3.
     let mut out = Vec::new();
-    websocket::write_response(&mut out, "dGhlIHNhbXBsZSBub25jZQ==", None);
+    websocket::write_response(&mut out, "dGhlIHNhbXBsZSBub25jZQ==", None, &Headers::default());
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

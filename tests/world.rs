@@ -5,6 +5,8 @@
 
 #[path = "world/audiences.rs"]
 mod audiences;
+#[path = "world/auth.rs"]
+mod auth;
 #[path = "world/calls.rs"]
 mod calls;
 #[path = "world/client.rs"]
@@ -19,8 +21,12 @@ mod event_streams;
 mod exchanges;
 #[path = "world/filters.rs"]
 mod filters;
+#[path = "world/front.rs"]
+mod front;
 #[path = "world/hall.rs"]
 mod hall;
+#[path = "world/lifecycle.rs"]
+mod lifecycle;
 #[path = "world/limits.rs"]
 mod limits;
 #[path = "world/long_polling.rs"]
@@ -31,10 +37,22 @@ mod mounts;
 mod openings;
 #[path = "world/packed.rs"]
 mod packed;
+#[path = "world/packed_polls.rs"]
+mod packed_polls;
+#[path = "world/rates.rs"]
+mod rates;
+#[path = "world/raw.rs"]
+mod raw;
+#[path = "world/redirects.rs"]
+mod redirects;
 #[path = "world/regressions.rs"]
 mod regressions;
 #[path = "world/requests.rs"]
 mod requests;
+#[path = "world/results.rs"]
+mod results;
+#[path = "world/threats.rs"]
+mod threats;
 #[path = "world/web.rs"]
 mod web;
 

@@ -64,8 +64,9 @@ impl Hub for Chat {
             .on("Typing", Chat::typing);
     }
 
-    fn on_disconnected(&mut self, ctx: &mut Context<Self>, _: &Closed) {
+    fn on_disconnected(&mut self, ctx: &mut Context<Self>, _: &Closed) -> Result<(), HubError> {
         self.leave(ctx);
+        Ok(())
     }
 }
 

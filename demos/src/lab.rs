@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tickhub::http::Response;
+use tickhub::http::{Request, Response};
 use tickhub::{
-    Call, Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Methods, Server, Text,
-    Transport,
+    Call, Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Methods, Redirect, Server,
+    Text, Transport,
 };
 
 /// What happened to each connection, by id.
@@ -29,6 +29,9 @@ impl Hub for Lab {
             .on("Transport", |_: &mut Lab, ctx: &mut Context<Lab>| {
                 ctx.transport().map(Transport::name)
             })
+            .on("Authorization", |_: &mut Lab, ctx: &mut Context<Lab>| {
+                ctx.request().and_then(|request| request.header("authorization")).map(str::to_owned)
+            })
             .on("Fail", Lab::fail)
             .on("Abort", |_: &mut Lab, ctx: &mut Context<Lab>| ctx.abort())
             .on("CloseWithReconnect", |_: &mut Lab, ctx: &mut Context<Lab>| {
@@ -48,12 +51,17 @@ impl Hub for Lab {
         Ok(())
     }
 
-    fn on_disconnected(&mut self, ctx: &mut Context<Self>, reason: &Closed) {
+    fn on_disconnected(
+        &mut self,
+        ctx: &mut Context<Self>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
         let entry = match reason.error() {
             Some((type_name, text)) => format!("disconnected {type_name}: {text}"),
             None => "disconnected".to_owned(),
         };
         self.note(ctx, &entry);
+        Ok(())
     }
 }
 
@@ -140,17 +148,29 @@ fn selectors(m: &mut Methods<Lab>) {
     });
 }
 
+/// From `/hubs/away` to this hub, by as many steps as the query says.
+fn to_the_lab(request: &Request<'_>) -> Option<Redirect> {
+    let host = request.header("host")?;
+    let steps = request.query("steps").and_then(|steps| steps.parse().ok()).unwrap_or(0_u32);
+    let url = match steps {
+        0 => format!("http://{host}/hubs/lab?user=sent"),
+        _ => format!("http://{host}/hubs/away?steps={}", steps - 1),
+    };
+    Some(Redirect::to(url).access_token(format!("token-{steps}")))
+}
+
 pub(crate) fn serve(server: Server) -> Server {
     let journal = Journal::default();
     let shown = journal.clone();
     let connection = ConnectionOptions {
-        user_id: Some(|request| request.query("user").map(std::borrow::Cow::into_owned)),
+        user_id: Some(|request, _| request.query("user").map(std::borrow::Cow::into_owned)),
         ..ConnectionOptions::default()
     };
     server
         .hub_with("/hubs/lab", HubOptions::default(), connection, move |_| Lab {
             journal: journal.clone(),
         })
+        .redirect("/hubs/away", to_the_lab)
         .http("/lab/events", move |request| {
             let journal = shown.lock().unwrap_or_else(PoisonError::into_inner);
             let entries = request.query("id").and_then(|id| journal.get(id.as_ref()));

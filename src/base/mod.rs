@@ -16,5 +16,5 @@ pub use hash::{HashMap, Hasher};
 pub use id::{ConnectionId, NotAnId, ToConnectionId};
 pub use key::{ConnectionKey, Keyed, SideTable, SocketKey, Table, TaskKey};
 pub use rng::Rng;
-pub use time::Moment;
+pub use time::{Moment, WallClock};
 pub use wheel::Wheel;

@@ -8,6 +8,10 @@ use crate::protocol::hub_protocol::{self, BindingError, HubProtocolKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub(super) u64);
 
+/// Names a call from the server that wants a result. Never used twice by one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuestionId(pub(super) u64);
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -49,6 +53,9 @@ pub struct Invocation {
     pub target: String,
     /// The arguments, as they came.
     pub arguments: Vec<Payload>,
+    /// The server waits for [`Client::answer`](super::Client::answer) or
+    /// [`Client::refuse`](super::Client::refuse).
+    pub question: Option<QuestionId>,
 }
 
 impl Invocation {

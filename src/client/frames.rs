@@ -3,7 +3,9 @@
 use super::event::{CallId, Event, Invocation, Outcome, Payload};
 use super::machine::{Client, Farewell, SendError, Stage};
 use crate::base::Moment;
-use crate::protocol::hub_protocol::{self, HubMessage, ToArguments, handshake};
+use crate::protocol::hub_protocol::{
+    self, HubMessage, HubProtocolKind, ToArguments, WriteError, handshake,
+};
 use crate::protocol::websocket::{self, Limits, OpCode};
 
 impl Client {
@@ -109,7 +111,8 @@ impl Client {
                     taken.push(Payload::copy(&argument));
                 }
                 let target = invocation.target.into_owned();
-                let invocation = Invocation { target, arguments: taken };
+                let question = invocation.invocation_id.map(|id| self.asked(id.into_owned()));
+                let invocation = Invocation { target, arguments: taken, question };
                 self.events.push_back(Event::Invocation(invocation));
             }
             HubMessage::Completion { invocation_id, outcome } => {
@@ -159,12 +162,21 @@ impl Client {
         method: &str,
         arguments: &impl ToArguments,
     ) -> Result<(), SendError> {
+        self.write(now, |protocol, out| protocol.write_invocation(out, id, method, arguments))
+    }
+
+    /// Sends what `write` writes, if the connection is there.
+    pub(super) fn write(
+        &mut self,
+        now: Moment,
+        write: impl FnOnce(HubProtocolKind, &mut Vec<u8>) -> Result<(), WriteError>,
+    ) -> Result<(), SendError> {
         if !self.is_open() {
             return Err(SendError::NotConnected);
         }
         let mut body = std::mem::take(&mut self.scratch);
         body.clear();
-        let written = self.options.protocol.write_invocation(&mut body, id, method, arguments);
+        let written = write(self.options.protocol, &mut body);
         if written.is_ok() {
             self.write_records(now, &body);
         }

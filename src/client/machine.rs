@@ -1,9 +1,11 @@
 //! The life of a client: which stage it is in, what ends it, and when it tries again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::event::{CallId, Event, Outcome};
+use serde::Serialize;
+
+use super::event::{CallId, Event, Outcome, QuestionId};
 use super::options::Options;
 use crate::base::{Moment, Rng};
 use crate::protocol::http::ResponseReader;
@@ -38,6 +40,9 @@ pub struct Client {
     /// Calls that wait for their completion, by the number that is their id on the wire.
     pub(super) calls: BTreeSet<u64>,
     next_call: u64,
+    /// What the server asked on this connection and waits for: ids of its own.
+    questions: BTreeMap<u64, String>,
+    next_question: u64,
     pub(super) strays: u64,
     pub(super) violations: u64,
     /// Whether a handshake was ever answered.
@@ -98,8 +103,11 @@ pub enum SendError {
     /// The client is not connected.
     #[error("the client is not connected")]
     NotConnected,
-    /// An argument cannot be encoded.
-    #[error("the arguments cannot be written: {0}")]
+    /// The question was answered already, or its connection is gone.
+    #[error("nobody waits for this answer")]
+    NotAsked,
+    /// A value cannot be encoded.
+    #[error("the values cannot be written: {0}")]
     Unwritable(#[from] WriteError),
 }
 
@@ -123,6 +131,8 @@ impl Client {
             last_sent: Moment::START,
             calls: BTreeSet::new(),
             next_call: 0,
+            questions: BTreeMap::new(),
+            next_question: 0,
             strays: 0,
             violations: 0,
             was_open: false,
@@ -233,6 +243,7 @@ impl Client {
             may_reconnect: true,
         });
         self.output.clear();
+        self.questions.clear();
         for call in std::mem::take(&mut self.calls) {
             let outcome = Outcome::Canceled;
             self.events.push_back(Event::Completed { call: CallId(call), outcome });
@@ -280,6 +291,49 @@ impl Client {
         arguments: &impl ToArguments,
     ) -> Result<(), SendError> {
         self.call(now, None, method, arguments)
+    }
+
+    /// Answers a call of the server that wants a result.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; nothing was sent, and after `Unwritable` the server still waits.
+    pub fn answer<T: Serialize + ?Sized>(
+        &mut self,
+        now: Moment,
+        question: QuestionId,
+        result: &T,
+    ) -> Result<(), SendError> {
+        let id = self.questions.get(&question.0).ok_or(SendError::NotAsked)?.clone();
+        self.write(now, |protocol, out| protocol.write_result(out, &id, result))?;
+        self.questions.remove(&question.0);
+        Ok(())
+    }
+
+    /// Answers a call of the server that wants a result with an error.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; nothing was sent.
+    pub fn refuse(
+        &mut self,
+        now: Moment,
+        question: QuestionId,
+        error: &str,
+    ) -> Result<(), SendError> {
+        let id = self.questions.remove(&question.0).ok_or(SendError::NotAsked)?;
+        self.write(now, |protocol, out| {
+            protocol.write_error(out, &id, error);
+            Ok(())
+        })
+    }
+
+    /// The server asks.
+    pub(super) fn asked(&mut self, id: String) -> QuestionId {
+        let number = self.next_question;
+        self.next_question += 1;
+        self.questions.insert(number, id);
+        QuestionId(number)
     }
 
     /// Whether calls can be made.

@@ -33,6 +33,6 @@ mod machine;
 mod open;
 mod options;
 
-pub use event::{CallId, Event, Invocation, Outcome, Payload};
+pub use event::{CallId, Event, Invocation, Outcome, Payload, QuestionId};
 pub use machine::{Client, Need, SendError};
 pub use options::{Options, RECONNECT_DELAYS};

@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use super::closed::Closed;
+use super::ending::Parting;
 use super::registry::Registry;
 use crate::base::{ConnectionKey, Moment};
 use crate::protocol::websocket::Kind;
@@ -40,6 +41,11 @@ pub(crate) trait Application: Any {
     /// Bytes came in.
     fn received(&mut self, registry: &mut Registry, key: ConnectionKey, piece: Piece<'_>);
 
+    /// A sign of life without data: a Ping or a Pong.
+    fn heard(&mut self, registry: &mut Registry, key: ConnectionKey) {
+        let _ = (registry, key);
+    }
+
     /// Input that had to wait can be tried again.
     fn resume(&mut self, registry: &mut Registry, key: ConnectionKey);
 
@@ -49,8 +55,9 @@ pub(crate) trait Application: Any {
     /// The client sends no more.
     fn input_ended(&mut self, registry: &mut Registry, key: ConnectionKey, end: InputEnd<'_>);
 
-    /// The connection has ended; it leaves all tables right after this.
-    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed);
+    /// The connection has ended; it leaves all tables right after this, unless the answer is
+    /// that it has to wait.
+    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) -> Parting;
 
     /// Once a turn: timers and tasks.
     fn turn(&mut self, registry: &mut Registry);

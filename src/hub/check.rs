@@ -12,6 +12,11 @@ impl Registry {
             self.check_connection(key, connection)
                 .map_err(|what| format!("connection {key:?} ({:?}): {what}", connection.stage))?;
         }
+        for key in self.questions.borrow().asked() {
+            if self.get(key).is_none_or(|connection| connection.departed) {
+                return Err(format!("connection {key:?} is gone, and a question to it is open"));
+            }
+        }
         for (index, world) in self.worlds.iter().enumerate() {
             world.check(|slot| {
                 let found = self.connections.at_slot(slot);
@@ -32,7 +37,8 @@ impl Registry {
         if connection.departed && connection.socket.is_none() && !connection.awaits_farewell() {
             return Err("it has left and has no socket, but is still known".into());
         }
-        if connection.stage == Stage::Closing && connection.stage_ends == crate::transport::NEVER {
+        let ends = connection.stage_ends != crate::transport::NEVER;
+        if connection.stage == Stage::Closing && connection.departed && !ends {
             return Err("it closes without an end".into());
         }
         let world = &self.worlds[usize::from(connection.world)];

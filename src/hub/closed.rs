@@ -42,6 +42,9 @@ pub enum Closed {
     Drained,
     /// The hub ended it and invited the client to come back.
     Moved,
+    /// The identity of the client has expired; it may come back with a new one
+    /// (`close_on_authentication_expiration`).
+    Expired,
     /// `on_connected` refused it; `on_disconnected` is not called (COR-117).
     Refused {
         /// The name of the kind of error.
@@ -73,6 +76,7 @@ impl Closed {
             | Self::Lost
             | Self::Drained
             | Self::Moved
+            | Self::Expired
             | Self::Handshake => None,
         }
     }
@@ -116,6 +120,7 @@ impl fmt::Display for Closed {
             Self::Lost => f.write_str("the transport was lost"),
             Self::Drained => f.write_str("the server is going down"),
             Self::Moved => f.write_str("sent away by the hub, to come back"),
+            Self::Expired => f.write_str("the authentication has expired"),
             Self::Handshake => f.write_str("the handshake failed"),
             _ => {
                 let (type_name, detail) = self.error().expect("the other reasons are errors");
@@ -144,6 +149,7 @@ mod tests {
         };
         assert_eq!(message(Closed::Aborted, true), plain(None, false));
         assert_eq!(message(Closed::Drained, true), plain(None, true));
+        assert_eq!(message(Closed::Expired, true), plain(None, true));
         assert_eq!(message(Closed::ByClientWithError("E".into()), true), plain(None, false));
         assert_eq!(message(Closed::Lost, true), None);
         let base = "Connection closed with an error.";

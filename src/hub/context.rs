@@ -7,6 +7,7 @@ use super::clients::{Audience, Clients, Target};
 use super::closed::Closed;
 use super::error::HubError;
 use super::registry::Registry;
+use crate::auth::Identity;
 use crate::base::{ConnectionId, ConnectionKey};
 use crate::protocol::http::RequestHead;
 use crate::transport::Transport;
@@ -37,7 +38,14 @@ impl<'a, H: Hub> Context<'a, H> {
         self.id
     }
 
-    /// Who the caller is, if the endpoint says how to tell (`ConnectionOptions::user_id`).
+    /// Who the caller is, as the request said that opened the transport; nothing, if it said
+    /// nothing. It stays the same when it expires (§6.8).
+    pub fn identity(&self) -> Option<&Identity> {
+        self.clients.registry.get(self.connection)?.identity.as_deref()
+    }
+
+    /// The user that the caller is for selectors by user: the id of its identity, or what
+    /// `ConnectionOptions::user_id` says.
     pub fn user_id(&self) -> Option<&str> {
         self.clients.registry.get(self.connection)?.user.as_deref()
     }

@@ -9,7 +9,7 @@ use super::error::HubError;
 use super::filter::{Admission, UNASKED};
 use super::methods::{Answer, Failure, Run, Writable};
 use super::registry::{Delivery, Registry, kind_of};
-use super::tasks::{Call, Contained};
+use super::tasks::{Call, CallState, Contained};
 use crate::base::ConnectionKey;
 use crate::protocol::hub_protocol::errors::{self, Detail, DetailedErrors};
 use crate::protocol::hub_protocol::{HubProtocolKind, Invocation, WriteError};
@@ -49,6 +49,10 @@ impl<H: Hub> HubEndpoint<H> {
             return Flow::Blocked;
         }
         let connection_id = connection.id;
+        if let Err(failure) = Self::authorize(registry, key, method, &invocation.arguments) {
+            self.conclude(registry, key, protocol, &method.name, id, Ok(Err(failure)));
+            return flow(registry, key);
+        }
         let mut arguments = invocation.arguments;
         let (mut filtered, mut memory) = (None, Vec::new());
         if !methods.filters.is_empty() {
@@ -96,13 +100,15 @@ impl<H: Hub> HubEndpoint<H> {
             }
             Run::Later(run) => {
                 let id = invocation.invocation_id.map(std::borrow::Cow::into_owned);
-                let call = Call::new(&self.local, key, connection_id);
-                match contained(|| run(call, arguments)) {
+                let call = CallState::new(key, connection_id);
+                let handle = Call::new(&self.local, &call);
+                match contained(|| run(handle, arguments)) {
                     Ok(Ok(task)) => {
                         let target = method.name.clone();
+                        call.holds_slot.set(true);
                         self.tasks.spawn(Box::pin(async move {
                             let ending = Contained(task).await;
-                            Finished { connection: key, target, id, ending, filtered }
+                            Finished { connection: key, call, target, id, ending, filtered }
                         }));
                         if let Some(connection) = registry.get_mut(key) {
                             connection.hub.running += 1;
@@ -134,21 +140,41 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
             return;
         };
+        let id = invocation.invocation_id.as_deref();
         let text = match self.methods.find(&invocation.target) {
-            Some(method) => errors::plain_method_called_as_stream(&method.name),
+            Some(method) => match Self::authorize(registry, key, method, &invocation.arguments) {
+                Ok(()) => errors::plain_method_called_as_stream(&method.name),
+                Err(failure) => {
+                    let failed = Ok(Err(failure));
+                    self.conclude(registry, key, protocol, &method.name, id, failed);
+                    return;
+                }
+            },
             None => errors::unknown_method(&invocation.target),
         };
-        answer_error(registry, key, protocol, invocation.invocation_id.as_deref(), &text);
+        answer_error(registry, key, protocol, id, &text);
+    }
+
+    /// Runs a task for a connection that is no call of its client: nobody is answered.
+    pub(super) fn spawn_unasked(
+        &mut self,
+        call: Rc<CallState>,
+        name: &str,
+        task: impl Future<Output = ()> + 'static,
+    ) {
+        let target = name.into();
+        self.tasks.spawn(Box::pin(async move {
+            task.await;
+            let ending = Some(Ok(Box::new(()) as Box<dyn Writable>));
+            let key = call.connection;
+            Finished { connection: key, call, target, id: None, ending, filtered: None }
+        }));
     }
 
     /// An asynchronous method has ended: its slot is free, and what waited goes on.
     pub(super) fn on_finished(&mut self, registry: &mut Registry, finished: Finished) {
-        let Finished { connection: key, target, id, ending, filtered } = finished;
-        let Some(connection) = registry.get_mut(key) else { return };
-        connection.hub.running -= 1;
-        if std::mem::take(&mut connection.hub.blocked) {
-            registry.wait(key);
-        }
+        let Finished { connection: key, call, target, id, ending, filtered } = finished;
+        registry.free_slot(key, &call);
         let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
             return;
         };
@@ -215,6 +241,7 @@ impl<H: Hub> HubEndpoint<H> {
         let text = match outcome {
             Ok(Ok(())) => return,
             Ok(Err(Failure::Binding(error))) => detailed.binding_failed(target, error),
+            Ok(Err(Failure::Unauthorized)) => errors::unauthorized(target),
             Ok(Err(Failure::Refused(error))) => {
                 detailed.invocation_failed(target, detail_of(&error))
             }

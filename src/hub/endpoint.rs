@@ -4,17 +4,19 @@ use std::any::Any;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::Hub;
 use super::application::{Application, InputEnd, Piece};
 use super::clients::Clients;
 use super::closed::Closed;
 use super::context::Context;
 use super::dispatch::Flow;
+use super::ending::Parting;
 use super::filter::FilteredCall;
 use super::methods::{Ending, Methods};
 use super::options::HubOptions;
+use super::rate_limit::{Buckets, Charge};
 use super::registry::{Registry, kind_of};
-use super::tasks::{Local, Tasks};
-use super::{Hub, HubError};
+use super::tasks::{CallState, Local, Tasks};
 use crate::base::{ConnectionKey, Moment, SideTable};
 use crate::protocol::hub_protocol::HubMessage;
 use crate::protocol::hub_protocol::errors::DetailedErrors;
@@ -29,6 +31,8 @@ pub(crate) struct HubEndpoint<H: Hub> {
     pub(super) options: HubOptions,
     pub(super) methods: Rc<Methods<H>>,
     pub(super) states: SideTable<ConnectionKey, H::State>,
+    /// Only of hubs with a rate limit.
+    pub(super) buckets: SideTable<ConnectionKey, Buckets>,
     pub(super) local: Rc<Local<H>>,
     pub(super) tasks: Tasks<Finished>,
     ended: Vec<Finished>,
@@ -39,6 +43,7 @@ pub(crate) struct HubEndpoint<H: Hub> {
 /// An asynchronous call that ended.
 pub(super) struct Finished {
     pub(super) connection: ConnectionKey,
+    pub(super) call: Rc<CallState>,
     pub(super) target: Rc<str>,
     pub(super) id: Option<String>,
     /// Nothing, if it panicked.
@@ -58,6 +63,7 @@ impl<H: Hub> HubEndpoint<H> {
             options,
             methods: Rc::new(methods),
             states: SideTable::default(),
+            buckets: SideTable::default(),
             local: Rc::default(),
             tasks: Tasks::new(registry.ring.clone()),
             ended: Vec::new(),
@@ -173,19 +179,30 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(connection) = registry.get(key) else { return Flow::Ended };
         match (connection.stage, connection.hub.speaks) {
             (Stage::Handshaking, _) => self.on_handshake(registry, key, record),
-            (Stage::Open, Some(protocol)) => match protocol.read(record) {
-                Ok(message) => self.on_message(registry, key, message),
-                Err(error) => {
-                    let detail = error.detail.into();
-                    registry.end(key, Closed::Protocol { type_name: error.type_name, detail });
-                    Flow::Ended
+            (Stage::Open, _) if connection.hub.connecting => Flow::Blocked,
+            (Stage::Open, Some(protocol)) => {
+                let charge = self.charge(registry.now, key, record.len());
+                let flow = match (protocol.read(record), charge) {
+                    (Ok(message), Charge::Excess) => {
+                        self.on_excess(registry, key, protocol, message)
+                    }
+                    (Ok(message), _) => self.on_message(registry, key, message),
+                    (Err(error), _) => {
+                        let detail = error.detail.into();
+                        registry.end(key, Closed::Protocol { type_name: error.type_name, detail });
+                        Flow::Ended
+                    }
+                };
+                if flow == Flow::Blocked {
+                    self.refund(key, charge);
                 }
-            },
+                flow
+            }
             _ => Flow::Ended,
         }
     }
 
-    fn on_message(
+    pub(super) fn on_message(
         &mut self,
         registry: &mut Registry,
         key: ConnectionKey,
@@ -211,11 +228,12 @@ impl<H: Hub> HubEndpoint<H> {
                 registry.end(key, closed);
                 Flow::Ended
             }
-            // Answers to what was never asked, and parts of streams that never began, are
-            // ignored (§3.7, §3.11), as are acknowledgements without stateful reconnect (§5.3)
-            // and types that nobody knows yet (COR-079).
+            HubMessage::Completion { invocation_id, outcome } => {
+                Self::on_answer(registry, key, &invocation_id, outcome)
+            }
+            // Parts of streams that never began are ignored (§3.7), as are acknowledgements
+            // without stateful reconnect (§5.3) and types that nobody knows yet (COR-079).
             HubMessage::StreamItem { .. }
-            | HubMessage::Completion { .. }
             | HubMessage::CancelInvocation { .. }
             | HubMessage::Ack { .. }
             | HubMessage::Sequence { .. }
@@ -247,31 +265,10 @@ impl<H: Hub> HubEndpoint<H> {
         // refusals above are text (COR-034).
         queue(registry, key, |out| out.extend_from_slice(handshake::ACCEPTED));
         self.states.insert(key, H::State::default());
-        self.on_connected(registry, key)
-    }
-
-    fn on_connected(&mut self, registry: &mut Registry, key: ConnectionKey) -> Flow {
-        let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
-        let mut context = Context::new(registry, self.world, key, state);
-        let (hub, methods) = (&mut self.hub, &self.methods);
-        let welcome = contained(|| methods.connect(hub, &mut context));
-        let welcome = welcome.unwrap_or_else(|panic| {
-            registry.count_panic();
-            tracing::error!(panic, "on_connected panicked");
-            Err(HubError::internal("Panic", panic))
-        });
-        let Some(connection) = registry.get_mut(key) else { return Flow::Ended };
-        if let Err(error) = welcome {
-            let closed = Closed::Refused {
-                type_name: error.type_name().to_owned().into(),
-                detail: error.message().to_owned(),
-                public: error.is_public(),
-            };
-            registry.end(key, closed);
-            return Flow::Ended;
+        if self.options.rate_limit.is_some() {
+            self.buckets.insert(key, Buckets::default());
         }
-        connection.hub.connected = true;
-        if connection.stage == Stage::Closing { Flow::Ended } else { Flow::Next }
+        self.on_connected(registry, key)
     }
 
     /// Answers a handshake with an error; no Close message follows (COR-068).
@@ -402,16 +399,29 @@ impl<H: Hub> Application for HubEndpoint<H> {
         registry.end_with(key, closed, orderly.then_some(1000), "");
     }
 
-    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) {
-        let Some(mut state) = self.states.remove(key) else { return };
-        if !registry.get(key).is_some_and(|connection| connection.hub.connected) {
-            return;
+    fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) -> Parting {
+        let Some(connection) = registry.get(key) else { return Parting::Done };
+        if connection.hub.connecting {
+            return Parting::Later;
         }
+        let was_connected = connection.hub.connected;
+        self.buckets.remove(key);
+        let Some(mut state) = self.states.remove(key).filter(|_| was_connected) else {
+            return Parting::Done;
+        };
         let mut context = Context::new(registry, self.world, key, &mut state);
         let (hub, methods) = (&mut self.hub, &self.methods);
-        if let Err(panic) = contained(|| methods.disconnect(hub, &mut context, reason)) {
-            registry.count_panic();
-            tracing::error!(panic, "on_disconnected panicked");
+        match contained(|| methods.disconnect(hub, &mut context, reason)) {
+            Ok(Ok(())) => Parting::Done,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "on_disconnected failed");
+                Parting::Failed
+            }
+            Err(panic) => {
+                registry.count_panic();
+                tracing::error!(panic, "on_disconnected panicked");
+                Parting::Failed
+            }
         }
     }
 

@@ -336,14 +336,20 @@ impl<H: Hub> Methods<H> {
     }
 
     /// `on_disconnected`, with the filters around it.
-    pub(super) fn disconnect(&self, hub: &mut H, context: &mut Context<'_, H>, reason: &Closed) {
+    pub(super) fn disconnect(
+        &self,
+        hub: &mut H,
+        context: &mut Context<'_, H>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
         for filter in &self.filters {
             filter.disconnecting(hub, context, reason);
         }
-        hub.on_disconnected(context, reason);
+        let outcome = hub.on_disconnected(context, reason);
         for filter in self.filters.iter().rev() {
             filter.disconnected(hub, context, reason);
         }
+        outcome
     }
 }
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use super::Hub;
 use super::clients::Clients;
+use super::connect::ConnectedFn;
 use super::context::Context;
 use super::error::HubError;
 use super::filter::{Binds, Filter};
 use super::reply::Reply;
 use super::tasks::Call;
+use crate::auth::Policy;
 use crate::base::HashMap;
 use crate::protocol::hub_protocol::{
     Argument, Arguments, BindingError, HubProtocolKind, WriteError,
@@ -49,6 +51,7 @@ pub struct Methods<H: Hub> {
     /// By registered spelling and by lower-case name: letter case does not matter (COR-093).
     names: HashMap<Box<str>, usize>,
     pub(super) timers: Vec<Timer<H>>,
+    pub(super) connected: Option<ConnectedFn<H>>,
     /// The outermost first.
     pub(super) filters: Vec<Box<dyn Filter<H>>>,
 }
@@ -57,6 +60,7 @@ pub(super) struct Entry<H: Hub> {
     pub(super) name: Rc<str>,
     pub(super) run: Run<H>,
     pub(super) binds: Binds,
+    pub(super) policy: Option<Policy>,
 }
 
 pub(super) enum Run<H: Hub> {
@@ -115,6 +119,7 @@ pub(super) trait Answer {
 #[derive(Debug)]
 pub(super) enum Failure {
     Binding(BindingError),
+    Unauthorized,
     Refused(HubError),
     Unwritable(WriteError),
 }
@@ -132,6 +137,7 @@ impl<H: Hub> Methods<H> {
             entries: Vec::new(),
             names: HashMap::default(),
             timers: Vec::new(),
+            connected: None,
             filters: Vec::new(),
         }
     }
@@ -175,6 +181,38 @@ impl<H: Hub> Methods<H> {
         self.add(name, Run::Later(method.into_later()), M::binds)
     }
 
+    /// Lets only those call the method that was added last for whom `policy` holds. Given several
+    /// times, all have to. Others read that they are unauthorized; who wants no answer gets none
+    /// (§6.8).
+    ///
+    /// ```
+    /// use tickhub::{Context, Hub, Methods, Policy};
+    ///
+    /// struct Game;
+    ///
+    /// impl Hub for Game {
+    ///     type State = ();
+    ///     fn methods(m: &mut Methods<Self>) {
+    ///         m.on("Move", |_: &mut Self, _: &mut Context<Self>, _x: f64, _y: f64| {})
+    ///             .on("Kick", |_: &mut Self, _: &mut Context<Self>, _user: String| {})
+    ///             .require(Policy::role("referee"))
+    ///             .require(Policy::custom(|call| call.argument::<String>(0).as_deref() != Some("me")));
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When no method was added yet.
+    pub fn require(&mut self, policy: Policy) -> &mut Self {
+        let method = self.entries.last_mut().expect("a method to require something for");
+        method.policy = Some(match method.policy.take() {
+            Some(other) => other.and(&policy),
+            None => policy,
+        });
+        self
+    }
+
     /// Calls `tick` every `period`, without drift. A shard that stood still calls it once, not
     /// once for every period it missed.
     ///
@@ -205,7 +243,7 @@ impl<H: Hub> Methods<H> {
         assert!(!self.names.contains_key(lower.as_str()), "two methods are called {name:?}");
         self.names.insert(lower.into(), index);
         self.names.insert(name.into(), index);
-        self.entries.push(Entry { name: name.into(), run, binds });
+        self.entries.push(Entry { name: name.into(), run, binds, policy: None });
         self
     }
 }

@@ -4,32 +4,40 @@
 //! on one thread, one thing at a time. This layer knows connections, not sockets.
 
 mod application;
+mod ask;
+mod authorize;
 #[cfg(feature = "sim")]
 mod check;
 mod client_macro;
 mod clients;
 mod closed;
+mod connect;
 mod context;
 mod dispatch;
+mod ending;
 mod endpoint;
 mod error;
 mod filter;
 mod methods;
 mod options;
+mod rate_limit;
 mod registry;
 mod reply;
 mod tasks;
 mod world;
 
 pub(crate) use application::{Application, InputEnd, Piece};
+pub use ask::Answer;
 pub use clients::{Audience, Clients};
 pub use closed::Closed;
 pub use context::Context;
+pub(crate) use ending::Parting;
 pub(crate) use endpoint::{HubEndpoint, contained};
 pub use error::HubError;
 pub use filter::{CallOutcome, Filter, FilteredCall};
 pub use methods::{AsyncMethod, Method, Methods};
 pub use options::HubOptions;
+pub use rate_limit::{Rate, RateLimit};
 pub use registry::{Counters, Delivery};
 pub(crate) use registry::{Registry, Ring};
 pub use reply::Reply;
@@ -60,7 +68,16 @@ pub trait Hub: Sized + 'static {
 
     /// The connection has ended. It is still in its groups, but nothing reaches it any more
     /// (COR-137).
-    fn on_disconnected(&mut self, context: &mut Context<'_, Self>, reason: &Closed) {
+    ///
+    /// # Errors
+    ///
+    /// Nobody hears of an error, but a WebSocket ends with the code 1011 in place of 1000 (§6.3).
+    fn on_disconnected(
+        &mut self,
+        context: &mut Context<'_, Self>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
         let _ = (context, reason);
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::rate_limit::RateLimit;
 use crate::protocol::hub_protocol::HubProtocolKind;
 
 /// Options of one hub, with the names and defaults of ASP.NET Core SignalR (§4.1).
@@ -24,6 +25,8 @@ pub struct HubOptions {
     pub maximum_parallel_invocations_per_client: u16,
     /// The hub protocols that clients may choose (default all; `SupportedProtocols`, §4.1).
     pub supported_protocols: Vec<HubProtocolKind>,
+    /// How much one connection may send (default: no limit but those of its buffers).
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl Default for HubOptions {
@@ -36,6 +39,7 @@ impl Default for HubOptions {
             enable_detailed_errors: false,
             maximum_parallel_invocations_per_client: 1,
             supported_protocols: HubProtocolKind::ALL.to_vec(),
+            rate_limit: None,
         }
     }
 }

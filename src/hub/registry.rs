@@ -3,15 +3,20 @@
 //! Handlers only queue here. What changed is remembered, and the shard sends it at the end of the
 //! turn.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::ask::Questions;
 use super::closed::Closed;
+use super::ending::Ending;
 use super::world::World;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::websocket::{self, Kind, OpCode};
-use crate::transport::{Connection, ConnectionOptions, Framing, Joiner, NEVER, Overflow, Stage};
+use crate::transport::{
+    Connection, ConnectionOptions, Framing, Joiner, NEVER, Overflow, Stage, Transport,
+};
 
 /// Rings the shard that owns a registry, from any thread.
 pub(crate) type Ring = Arc<dyn Fn() + Send + Sync>;
@@ -28,14 +33,20 @@ pub(crate) struct Registry {
     by_token: HashMap<ConnectionId, ConnectionKey>,
     by_id: HashMap<ConnectionId, ConnectionKey>,
     dirty: Vec<ConnectionKey>,
-    ending: Vec<(ConnectionKey, Closed)>,
+    pub(super) ending: Vec<Ending>,
+    /// Connections that have ended before they were whole: what is waited for is said there.
+    pub(super) postponed: HashMap<ConnectionKey, Ending>,
     waiting: Vec<ConnectionKey>,
+    /// The `on_connected` of a hub is running.
+    pub(super) is_connecting: bool,
+    /// What clients were asked; shared with those who wait for the answers.
+    pub(super) questions: Rc<RefCell<Questions>>,
     /// One message, encoded in each hub protocol that its audience speaks.
     bodies: [Vec<u8>; HubProtocolKind::ALL.len()],
     /// Every hub protocol that was ever chosen here.
     spoken: Protocols,
     answer: Vec<u8>,
-    frame: Vec<u8>,
+    pub(super) frame: Vec<u8>,
     audience: Vec<u32>,
     counters: Counters,
 }
@@ -53,6 +64,8 @@ pub struct Counters {
     pub too_slow: u64,
     /// Connections that ended because the peer broke a protocol.
     pub violations: u64,
+    /// Calls that were refused because of a rate limit.
+    pub rate_limited: u64,
     /// Panics in the code of hubs.
     pub panics: u64,
 }
@@ -90,7 +103,10 @@ impl Registry {
             by_id: HashMap::default(),
             dirty: Vec::new(),
             ending: Vec::new(),
+            postponed: HashMap::default(),
+            is_connecting: false,
             waiting: Vec::new(),
+            questions: Rc::default(),
             bodies: Default::default(),
             spoken: Protocols::default(),
             answer: Vec::new(),
@@ -178,6 +194,7 @@ impl Registry {
     /// The connection leaves its world, its groups, and the table of tokens: there it stays only
     /// when a poll is still to hear of its end.
     pub(crate) fn leave(&mut self, key: ConnectionKey) {
+        self.fail_questions(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.departed = true;
         if !connection.awaits_farewell() {
@@ -224,7 +241,7 @@ impl Registry {
     }
 
     /// Takes the list of those that are about to end.
-    pub(crate) fn take_ending(&mut self) -> Vec<(ConnectionKey, Closed)> {
+    pub(crate) fn take_ending(&mut self) -> Vec<Ending> {
         std::mem::take(&mut self.ending)
     }
 
@@ -245,6 +262,7 @@ impl Registry {
             && self.by_id.is_empty()
             && self.by_token.is_empty()
             && self.connections.is_empty()
+            && self.questions.borrow().asked().next().is_none()
     }
 
     /// What happened so far.
@@ -257,8 +275,14 @@ impl Registry {
         self.counters.panics += 1;
     }
 
-    /// Queues last words and lets the connection end at the end of the turn. Everything that is
-    /// queued for it later is dropped.
+    /// Counts a call that was one too many.
+    pub(crate) fn count_rate_limited(&mut self) {
+        self.counters.rate_limited += 1;
+    }
+
+    /// Queues a Close message and lets the connection end at the end of the turn. Everything that
+    /// is queued for it later is dropped, but for the Close frame, which comes when the
+    /// application has heard of the end.
     pub(crate) fn end(&mut self, key: ConnectionKey, closed: Closed) {
         let code = closed.websocket_code();
         self.end_with(key, closed, code, "");
@@ -295,13 +319,6 @@ impl Registry {
             connection.framing.write(&mut self.frame, kind_of(protocol), body);
             connection.outbox.append_control(&self.frame, &mut self.pool);
         }
-        if let Some(code) = code {
-            self.frame.clear();
-            connection.framing.write_end(&mut self.frame, code, reason);
-            if !self.frame.is_empty() {
-                connection.outbox.append_control(&self.frame, &mut self.pool);
-            }
-        }
         connection.cut = code.is_none();
         connection.failed = matches!(closed, Closed::Failed(_));
         connection.stage = Stage::Closing;
@@ -314,9 +331,27 @@ impl Registry {
         connection.poll_ends = NEVER;
         connection.ping_at = NEVER;
         connection.silent_at = NEVER;
+        connection.expires_at = NEVER;
         connection.backlog = Vec::new();
-        self.ending.push((key, closed));
+        self.ending.push(Ending { key, closed, code, reason: reason.into() });
         self.mark(key);
+    }
+
+    /// Queues the Close frame and goes on reading until the client's comes, or `close_timeout` has
+    /// passed. Nothing is queued for the connection any more. Over transports that have no such
+    /// half this is the end.
+    pub(crate) fn close_output(&mut self, key: ConnectionKey, code: u16, reason: &str) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.transport != Some(Transport::WebSockets) {
+            self.end_with(key, Closed::Aborted, Some(code), reason);
+            return;
+        }
+        if !connection.is_open() {
+            return;
+        }
+        connection.output_closed = true;
+        connection.stage_ends = self.now + connection.options.close_timeout;
+        self.control(key, |out| websocket::write_close(out, Some(code), reason));
     }
 
     /// The kernel took the batch that was in flight for a connection.

@@ -20,29 +20,46 @@ use crate::base::{ConnectionId, ConnectionKey, Keyed as _, Moment, Table, TaskKe
 /// The owned handle that an asynchronous method gets in place of `&mut self` and a context.
 pub struct Call<H: Hub> {
     local: Rc<Local<H>>,
-    connection: ConnectionKey,
-    id: ConnectionId,
+    pub(super) state: Rc<CallState>,
 }
 
 impl<H: Hub> Clone for Call<H> {
     fn clone(&self) -> Self {
-        Self { local: self.local.clone(), ..*self }
+        Self { local: self.local.clone(), state: self.state.clone() }
+    }
+}
+
+/// What a call and the task that runs it share.
+#[derive(Debug)]
+pub(super) struct CallState {
+    pub(super) connection: ConnectionKey,
+    id: ConnectionId,
+    /// It counts as one of the plain invocations of its client (§6.4).
+    pub(super) holds_slot: Cell<bool>,
+    /// It is the code of `connected_async`.
+    pub(super) is_connecting: Cell<bool>,
+}
+
+impl CallState {
+    pub(super) fn new(connection: ConnectionKey, id: ConnectionId) -> Rc<Self> {
+        let (holds_slot, is_connecting) = (Cell::new(false), Cell::new(false));
+        Rc::new(Self { connection, id, holds_slot, is_connecting })
     }
 }
 
 impl<H: Hub> Call<H> {
-    pub(super) fn new(local: &Rc<Local<H>>, connection: ConnectionKey, id: ConnectionId) -> Self {
-        Self { local: local.clone(), connection, id }
+    pub(super) fn new(local: &Rc<Local<H>>, state: &Rc<CallState>) -> Self {
+        Self { local: local.clone(), state: state.clone() }
     }
 
     /// The handle of code that no connection has called.
     pub(crate) fn of_nobody(local: &Rc<Local<H>>) -> Self {
-        Self::new(local, ConnectionKey::new(u32::MAX, 0), ConnectionId::NONE)
+        Self::new(local, &CallState::new(ConnectionKey::new(u32::MAX, 0), ConnectionId::NONE))
     }
 
     /// The public id of the calling connection.
     pub fn connection_id(&self) -> ConnectionId {
-        self.id
+        self.state.id
     }
 
     /// Waits.
@@ -77,17 +94,24 @@ impl<H: Hub> Call<H> {
     ) -> Filled<T> {
         let slot = Rc::new(RefCell::new(Slot { value: None, waker: None }));
         let filled = slot.clone();
-        self.local.jobs.borrow_mut().push_back(Job {
-            connection: self.connection,
-            work: Box::new(move |hub, state, clients| {
-                let mut slot = filled.borrow_mut();
-                slot.value = Some(work(hub, state, clients));
-                if let Some(waker) = slot.waker.take() {
-                    waker.wake();
-                }
-            }),
+        self.push(move |hub, state, clients| {
+            let value = work(hub, state, clients);
+            let mut slot = filled.borrow_mut();
+            slot.value = Some(value);
+            if let Some(waker) = slot.waker.take() {
+                waker.wake();
+            }
         });
         Filled(slot)
+    }
+
+    pub(super) fn push(
+        &self,
+        work: impl FnOnce(&mut H, Option<&mut H::State>, &mut Clients<'_>) + 'static,
+    ) {
+        let connection = self.state.connection;
+        let job = Job { connection, work: Box::new(work) };
+        self.local.jobs.borrow_mut().push_back(job);
     }
 }
 

@@ -153,13 +153,37 @@ pub fn write_error(out: &mut Vec<u8>, error: &str) {
     out.push(b'}');
 }
 
-/// Appends the document that sends a client elsewhere.
-pub fn write_redirect(out: &mut Vec<u8>, url: &str, access_token: Option<&str>) {
-    write_member(out, "{\"url\":", url);
-    if let Some(access_token) = access_token {
-        write_member(out, ",\"accessToken\":", access_token);
+/// Where else a client is to connect: it negotiates there, and uses that place for its transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The address of a hub, with whatever query it needs. The client adds `/negotiate` to the
+    /// path.
+    pub url: String,
+    /// What the client shows there, in the place of its own token.
+    pub access_token: Option<String>,
+}
+
+impl Redirect {
+    /// To another hub, without a token.
+    pub fn to(url: impl Into<String>) -> Self {
+        Self { url: url.into(), access_token: None }
     }
-    out.push(b'}');
+
+    /// With a token for that place.
+    #[must_use]
+    pub fn access_token(mut self, token: impl Into<String>) -> Self {
+        self.access_token = Some(token.into());
+        self
+    }
+
+    /// Appends the document that sends a client elsewhere.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        write_member(out, "{\"url\":", &self.url);
+        if let Some(access_token) = &self.access_token {
+            write_member(out, ",\"accessToken\":", access_token);
+        }
+        out.push(b'}');
+    }
 }
 
 /// The elements of `availableTransports`, in their order.
@@ -298,10 +322,10 @@ mod tests {
         write_error(&mut out, &VersionError::NotAnInteger.to_string());
         assert_eq!(out, br#"{"error":"The client requested a non-integer protocol version."}"#);
         out.clear();
-        write_redirect(&mut out, "https://rt.example/client/?hub=chat", Some("eyJ\""));
+        Redirect::to("https://rt.example/client/?hub=chat").access_token("eyJ\"").write(&mut out);
         assert_eq!(out, br#"{"url":"https://rt.example/client/?hub=chat","accessToken":"eyJ\""}"#);
         out.clear();
-        write_redirect(&mut out, "/x", None);
+        Redirect::to("/x").write(&mut out);
         assert_eq!(out, br#"{"url":"/x"}"#);
     }
 }

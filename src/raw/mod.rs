@@ -9,8 +9,8 @@ mod options;
 mod peer;
 mod reading;
 
-pub(crate) use endpoint::RawEndpoint;
+pub(crate) use endpoint::{KeepAlive, RawEndpoint};
 pub use handler::{ConnectionHandler, WebSocket};
-pub use options::RawOptions;
+pub use options::{Otherwise, RawOptions};
 pub use peer::{Message, Peer};
 pub(crate) use reading::{Bytes, Messages};

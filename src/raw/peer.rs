@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use crate::auth::Identity;
 use crate::base::{ConnectionId, ConnectionKey};
 use crate::hub::{Clients, Closed, Delivery, HubError, Registry};
 use crate::protocol::http::RequestHead;
@@ -65,6 +66,11 @@ impl<'a> Peer<'a> {
         self.registry.get(self.key)?.request.as_deref()
     }
 
+    /// Who opened it, if a scheme could tell.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.registry.get(self.key)?.identity.as_deref()
+    }
+
     /// What carries it.
     pub fn transport(&self) -> Option<Transport> {
         self.registry.get(self.key)?.transport
@@ -115,6 +121,13 @@ impl<'a> Peer<'a> {
     /// poll. What was sent before arrives before.
     pub fn close(&mut self, code: u16, reason: &str) {
         self.registry.end_with(self.key, Closed::Aborted, Some(code), reason);
+    }
+
+    /// Sends a Close frame and goes on reading: messages come in until the client's Close does, or
+    /// `close_timeout` has passed. Nothing more can be sent. Without a WebSocket this is
+    /// [`Peer::close`].
+    pub fn close_output(&mut self, code: u16, reason: &str) {
+        self.registry.close_output(self.key, code, reason);
     }
 
     /// Ends the connection with an error: close code 1011 over a WebSocket, 500 for a poll; an

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -12,8 +12,10 @@ use super::error::Error;
 use super::files::Files;
 use super::mailbox::{Mail, Post};
 use super::shard::Shard;
+use crate::auth::{Authenticate, Identity};
 use crate::hub::{Hub, HubOptions};
-use crate::protocol::http::{Request, Response};
+use crate::protocol::http::{Headers, Request, Response};
+use crate::protocol::negotiate::Redirect;
 use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::Exchange;
 use crate::transport::ConnectionOptions;
@@ -107,6 +109,64 @@ impl Server {
         self.endpoint(move |shard, _| shard.http(&path, handler.clone()))
     }
 
+    /// Tells by `scheme` who requests to hubs and WebSockets are from: a function of the request,
+    /// or [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
+    /// knows.
+    ///
+    /// ```no_run
+    /// use tickhub::{Config, ConnectionOptions, HubOptions, Jwt, JwtAlgorithm, Policy, Server};
+    /// # use tickhub::{Hub, Methods};
+    /// # struct Chat;
+    /// # impl Hub for Chat {
+    /// #     type State = ();
+    /// #     fn methods(_: &mut Methods<Self>) {}
+    /// # }
+    ///
+    /// let secret = std::env::var("TOKEN_SECRET")?;
+    /// let scheme = Jwt::new().secret(JwtAlgorithm::HS256, secret.as_bytes())?.audience("chat");
+    /// let connection =
+    ///     ConnectionOptions { authorize: Some(Policy::signed_in()), ..Default::default() };
+    /// Server::new(Config::default())
+    ///     .authenticate(scheme)
+    ///     .hub_with("/chat", HubOptions::default(), connection, |_| Chat)
+    ///     .run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn authenticate(self, scheme: impl Authenticate + Send + Sync) -> Self {
+        let scheme = Arc::new(scheme);
+        self.endpoint(move |shard, _| shard.authenticate(OfAllShards(scheme.clone())))
+    }
+
+    /// Has `before` see every request in front of all routes: hubs, handlers and files. It may
+    /// add headers to whatever the answer will be, and may answer itself. Several are asked in
+    /// the order in which they were added, until one has answered.
+    ///
+    /// ```no_run
+    /// use tickhub::http::Response;
+    /// use tickhub::{Config, Server};
+    ///
+    /// Server::new(Config::default())
+    ///     .before(|request, headers| {
+    ///         headers.add("X-Content-Type-Options", "nosniff");
+    ///         (request.path() == "/old").then(|| Response::new(308).header("Location", "/new"))
+    ///     })
+    ///     .files("/", "web")
+    ///     .run()?;
+    /// # Ok::<(), tickhub::Error>(())
+    /// ```
+    #[must_use]
+    pub fn before(
+        self,
+        before: impl Fn(&Request<'_>, &mut Headers) -> Option<Response<'static>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.endpoint(move |shard, _| shard.before(before.clone()))
+    }
+
     /// Answers ordinary requests at `path` and below it with code that may wait; see
     /// [`Shard::http_async`].
     #[must_use]
@@ -120,6 +180,27 @@ impl Server {
     {
         let path = path.to_owned();
         self.endpoint(move |shard, _| shard.http_async(&path, handler.clone()))
+    }
+
+    /// Sends clients that negotiate at `path` elsewhere, where `redirect` says so; the others stay
+    /// with the hub of that path, if there is one. Clients follow up to 100 of these.
+    ///
+    /// ```no_run
+    /// use tickhub::{Config, Redirect, Server};
+    ///
+    /// Server::new(Config::default())
+    ///     .redirect("/chat", |_| Some(Redirect::to("https://other.example/chat")))
+    ///     .run()?;
+    /// # Ok::<(), tickhub::Error>(())
+    /// ```
+    #[must_use]
+    pub fn redirect(
+        self,
+        path: &str,
+        redirect: impl Fn(&Request<'_>) -> Option<Redirect> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.redirect(&path, redirect.clone()))
     }
 
     /// Serves the files below the directory `root` at `path` and below it.
@@ -184,6 +265,15 @@ impl Server {
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// One scheme for every shard.
+struct OfAllShards<A>(Arc<A>);
+
+impl<A: Authenticate> Authenticate for OfAllShards<A> {
+    fn authenticate(&self, request: &Request<'_>, now: SystemTime) -> Option<Identity> {
+        self.0.authenticate(request, now)
     }
 }
 

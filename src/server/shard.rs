@@ -3,17 +3,20 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::RawFd;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::config::Config;
 use super::error::Error;
 use super::files::Files;
 use super::mailbox::{Mailbox, Post};
-use crate::base::{Moment, Rng};
+use crate::auth::Authenticate;
+use crate::base::{Moment, Rng, WallClock};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::{self, Driver, Listener};
-use crate::protocol::http::{Request, Response};
+use crate::protocol::http::{Headers, Request, Response};
+use crate::protocol::negotiate::Redirect;
 use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Code, Engine, Exchange};
 use crate::transport::ConnectionOptions;
@@ -82,12 +85,13 @@ impl Shard {
         let driver = io::open(config.driver, listeners).map_err(Error::Driver)?;
         let waker = driver.waker();
         let ring = waker.clone();
-        let engine = Engine::new(
+        let mut engine = Engine::new(
             Moment::START,
             Rng::from_kernel()?,
             Arc::new(move || ring.wake()),
             config.http.clone(),
         );
+        engine.set_wall_clock(WallClock::new(Moment::START, SystemTime::now()));
         Ok(Self { engine, driver, mailbox: Arc::new(Mailbox::new(waker)), began: Instant::now() })
     }
 
@@ -172,6 +176,27 @@ impl Shard {
         self
     }
 
+    /// Tells by `scheme` who requests to hubs and WebSockets are from: a function of the request,
+    /// or [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
+    /// knows.
+    #[must_use]
+    pub fn authenticate(mut self, scheme: impl Authenticate) -> Self {
+        self.engine.add_scheme(Rc::new(scheme));
+        self
+    }
+
+    /// Has `before` see every request in front of all routes: hubs, handlers and files. It may
+    /// add headers to whatever the answer will be, and may answer itself. Several are asked in
+    /// the order in which they were added, until one has answered.
+    #[must_use]
+    pub fn before(
+        mut self,
+        before: impl FnMut(&Request<'_>, &mut Headers) -> Option<Response<'static>> + 'static,
+    ) -> Self {
+        self.engine.add_before(Box::new(before));
+        self
+    }
+
     /// Answers ordinary requests at `path` and below it with code that may wait: for a hub, for
     /// time, for a client. Requests behind it on the same socket wait too; a client that goes
     /// away drops what was begun for it. See [`Exchange`].
@@ -186,6 +211,18 @@ impl Shard {
     {
         let handler = Box::new(move |exchange| Box::pin(handler(exchange)) as Code);
         self.engine.add_http_async(path, handler);
+        self
+    }
+
+    /// Sends clients that negotiate at `path` elsewhere, where `redirect` says so; the others stay
+    /// with the hub of that path, if there is one.
+    #[must_use]
+    pub fn redirect(
+        mut self,
+        path: &str,
+        redirect: impl FnMut(&Request<'_>) -> Option<Redirect> + 'static,
+    ) -> Self {
+        self.engine.add_redirect(path, Box::new(redirect));
         self
     }
 
@@ -219,11 +256,11 @@ impl Shard {
         self.driver.reap(Some(wait), &mut |completion| {
             // The clock is read when the wait is over, and once for all that came with it.
             if std::mem::take(&mut first) {
-                engine.advance(moment(began));
+                advance(engine, moment(began));
             }
             engine.on_completion(completion);
         })?;
-        self.engine.advance(self.now());
+        advance(&mut self.engine, moment(self.began));
         for mail in self.mailbox.take() {
             mail(&mut self.engine);
         }
@@ -305,6 +342,17 @@ impl std::fmt::Debug for Shard {
             .finish_non_exhaustive()
     }
 }
+
+/// Lets time go on. The clock on the wall may be set at any time, and is read once a second.
+fn advance(engine: &mut Engine, now: Moment) {
+    engine.advance(now);
+    if now - engine.wall_clock().read_at() >= WALL_CLOCK_INTERVAL {
+        engine.set_wall_clock(WallClock::new(now, SystemTime::now()));
+    }
+}
+
+/// How old our knowledge of the time on the wall may be.
+const WALL_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 fn moment(began: Instant) -> Moment {
     let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);

@@ -94,6 +94,9 @@ impl Engine {
                     self.forget_unless_carried(key);
                     return;
                 }
+                Stage::Handshaking | Stage::Open if connection.expires_at <= now => {
+                    self.registry.end(key, Closed::Expired);
+                }
                 Stage::Handshaking | Stage::Open => {
                     let world = connection.world as usize;
                     if connection.poll_ends <= now {

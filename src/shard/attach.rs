@@ -5,12 +5,16 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::Engine;
+use super::front::{forbidden, is_stranger};
 use super::routes::Mount;
+use crate::auth::Identity;
 use crate::base::{ConnectionKey, SocketKey};
+use crate::hub::contained;
 use crate::protocol::http::{Method, Request, Response};
 use crate::protocol::negotiate;
 use crate::protocol::url;
 use crate::protocol::websocket::{self, Decoder, Role, Verdict};
+use crate::raw::Otherwise;
 use crate::transport::{HttpStage, SocketStage, Stage, Transport, WebSocketStage};
 
 /// What became of a request.
@@ -25,9 +29,17 @@ pub(super) enum Answer {
 
 impl Engine {
     /// `POST {hub}/negotiate` (§1.2).
-    pub(super) fn negotiate(&mut self, mount: &Mount, request: &Request<'_>) -> Response<'static> {
+    pub(super) fn negotiate(
+        &mut self,
+        mount: &Mount,
+        request: &Request<'_>,
+        identity: Option<Box<Identity>>,
+    ) -> Response<'static> {
         if request.method() != Method::Post {
             return Response::text(405, "");
+        }
+        if let Some(elsewhere) = self.redirect(request) {
+            return elsewhere;
         }
         let versions: SmallVec<[String; 1]> = url::query_pairs(request.head().raw_query())
             .filter(|(name, _)| name.eq_ignore_ascii_case("negotiateVersion"))
@@ -41,7 +53,8 @@ impl Engine {
                     return Response::text(503, "Too many connections.").header("Retry-After", "5");
                 }
                 let key = self.registry.create(mount.world, mount.options.clone(), version > 0);
-                let connection = self.registry.get(key).expect("it was just made");
+                let connection = self.registry.get_mut(key).expect("it was just made");
+                connection.identity = identity;
                 negotiate::Response {
                     stateful_reconnect: false,
                     version,
@@ -53,6 +66,28 @@ impl Engine {
             }
         }
         Response::new(200).content_type("application/json").body(body)
+    }
+
+    /// `POST {path}/negotiate` where no hub is, but perhaps a way to one.
+    pub(super) fn redirect_only(&mut self, request: &Request<'_>) -> Response<'static> {
+        if request.method() != Method::Post {
+            return Response::text(405, "");
+        }
+        self.redirect(request).unwrap_or_else(|| Response::text(404, "Not Found"))
+    }
+
+    /// Where a client that negotiates is sent, if it is (§1.2).
+    fn redirect(&mut self, request: &Request<'_>) -> Option<Response<'static>> {
+        let path = request.path();
+        let redirector = self.routes.redirector(&path)?;
+        let redirect = contained(|| redirector(request)).unwrap_or_else(|panic| {
+            self.registry.count_panic();
+            tracing::error!(panic, "a redirect panicked; its client stays here");
+            None
+        })?;
+        let mut body = Vec::new();
+        redirect.write(&mut body);
+        Some(Response::new(200).content_type("application/json").body(body))
     }
 
     /// Any request on the path of a hub itself (§1.3, §1.4, appendix A.1).
@@ -67,8 +102,10 @@ impl Engine {
         let id = id.as_deref();
         let answered = match request.method() {
             Method::Get => self.get(mount, socket, http, request, id),
-            Method::Post => self.named(mount, id).map(|key| self.post(key, socket, http, request)),
-            Method::Delete => self.named(mount, id).map(|key| self.delete(key)),
+            Method::Post => {
+                self.named(mount, http, id).map(|key| self.post(key, socket, http, request))
+            }
+            Method::Delete => self.named(mount, http, id).map(|key| self.delete(key)),
             _ => Err(Response::text(405, "")),
         };
         answered.unwrap_or_else(Answer::Response)
@@ -84,7 +121,8 @@ impl Engine {
         id: Option<&str>,
     ) -> Result<Answer, Response<'static>> {
         if is_event_stream(request) {
-            let key = self.named(mount, id)?;
+            from_our_pages(mount, request)?;
+            let key = self.named(mount, http, id)?;
             self.admit(mount, key, Transport::ServerSentEvents)?;
             self.open_stream(socket, key, http, request);
             return Ok(Answer::Upgraded);
@@ -92,14 +130,15 @@ impl Engine {
         // What is no proper opening of a WebSocket is an ordinary request to the original,
         // whatever is wrong with it (COR-164).
         let Verdict::Accept { key: accept } = Verdict::of(request) else {
-            let polled = self.named(mount, id).and_then(|key| {
+            let polled = self.named(mount, http, id).and_then(|key| {
                 self.admit(mount, key, Transport::LongPolling)?;
                 Ok(self.poll(socket, key, http, request))
             });
             return polled.map_err(uncached);
         };
+        from_our_pages(mount, request)?;
         let key = if id.is_some() {
-            self.named(mount, id)?
+            self.named(mount, http, id)?
         } else {
             // Without negotiation (§1.9).
             offers(mount, Transport::WebSockets)?;
@@ -109,15 +148,24 @@ impl Engine {
             self.registry.create(mount.world, mount.options.clone(), false)
         };
         self.admit(mount, key, Transport::WebSockets)?;
-        self.upgrade(socket, key, http, request, accept, None);
+        self.upgrade(socket, key, http, request, accept);
         Ok(Answer::Upgraded)
     }
 
-    /// The connection that a request names.
-    fn named(&self, mount: &Mount, id: Option<&str>) -> Result<ConnectionKey, Response<'static>> {
+    /// The connection that a request names, unless it is somebody else's.
+    fn named(
+        &self,
+        mount: &Mount,
+        http: &HttpStage,
+        id: Option<&str>,
+    ) -> Result<ConnectionKey, Response<'static>> {
         let id = id.ok_or_else(|| Response::text(400, "Connection ID required"))?;
         let known = self.registry.by_token(mount.world, id);
-        known.ok_or_else(|| Response::text(404, "No Connection with that ID"))
+        let key = known.ok_or_else(|| Response::text(404, "No Connection with that ID"))?;
+        match self.registry.get(key) {
+            Some(known) if is_stranger(known, http.identity.as_deref()) => Err(forbidden()),
+            _ => Ok(key),
+        }
     }
 
     /// Whether a transport may attach to a connection; the checks are in the order of §1.4.
@@ -147,23 +195,29 @@ impl Engine {
     pub(super) fn websocket_request(
         &mut self,
         mount: &Mount,
-        subprotocols: &[String],
+        otherwise: Option<Otherwise>,
         socket: SocketKey,
         http: &mut HttpStage,
         request: &Request<'_>,
     ) -> Answer {
         let verdict = Verdict::of(request);
         let Verdict::Accept { key } = verdict else {
-            return Answer::Response(verdict.refusal().expect("all others are refusals"));
+            let usual = || verdict.refusal().expect("all others are refusals");
+            let Some(otherwise) = otherwise else { return Answer::Response(usual()) };
+            let response = contained(|| otherwise(request));
+            let response = response.unwrap_or_else(|panic| self.failed(&panic));
+            // Frames may follow what was meant as an opening: they are no requests (T-UPG).
+            let is_ordinary = verdict == Verdict::NotWebSocket;
+            return Answer::Response(if is_ordinary { response } else { response.closing() });
         };
+        if let Err(refusal) = from_our_pages(mount, request) {
+            return Answer::Response(refusal);
+        }
         if self.registry.len() >= self.http.connections_max {
             return Answer::Response(too_many());
         }
-        let offered = websocket::offered_subprotocols(request.head());
-        let offered: SmallVec<[&str; 4]> = offered.collect();
-        let chosen = subprotocols.iter().find(|name| offered.contains(&name.as_str()));
         let connection = self.registry.create(mount.world, mount.options.clone(), false);
-        self.upgrade(socket, connection, http, request, key, chosen.map(String::as_str));
+        self.upgrade(socket, connection, http, request, key);
         Answer::Upgraded
     }
 
@@ -174,14 +228,19 @@ impl Engine {
         http: &mut HttpStage,
         request: &Request<'_>,
         accept: &str,
-        subprotocol: Option<&str>,
     ) {
-        self.carry(key, Transport::WebSockets, request);
+        self.carry(key, Transport::WebSockets, http, request);
+        let offered = websocket::offered_subprotocols(request.head());
+        let offered: SmallVec<[&str; 4]> = offered.collect();
         let connection = self.registry.get_mut(key).expect("it was found or made just now");
         connection.socket = Some(socket_key);
         // Answers to earlier requests of this socket leave first; the 101 follows them.
         connection.outbox = std::mem::take(&mut http.outbox);
-        self.registry.control(key, |out| websocket::write_response(out, accept, subprotocol));
+        let options = connection.options.clone();
+        let mut names = options.sub_protocols.iter().map(String::as_str);
+        let chosen = names.find(|name| offered.contains(name));
+        let headers = &http.headers;
+        self.registry.control(key, |out| websocket::write_response(out, accept, chosen, headers));
         if let Some(socket) = self.sockets.get_mut(socket_key) {
             socket.stage = SocketStage::WebSocket(WebSocketStage {
                 decoder: Decoder::new(Role::Server),
@@ -193,18 +252,26 @@ impl Engine {
         self.begin(key);
     }
 
-    /// Remembers what carries a connection from now on, and the request that began it.
+    /// Remembers what carries a connection from now on, the request that began it, and whose that
+    /// was.
     pub(super) fn carry(
         &mut self,
         key: ConnectionKey,
         transport: Transport,
+        http: &mut HttpStage,
         request: &Request<'_>,
     ) {
+        let Some(connection) = self.registry.get(key) else { return };
+        let identity = http.identity.take();
+        let expires_at = self.expiry(connection, identity.as_deref());
         let Some(connection) = self.registry.get_mut(key) else { return };
         let head = request.to_head();
-        if let Some(user_id) = connection.options.user_id {
-            connection.user = user_id(&head).map(Into::into);
-        }
+        connection.user = match connection.options.user_id {
+            Some(user_id) => user_id(&head, identity.as_deref()).map(Into::into),
+            None => identity.as_ref().and_then(|identity| identity.id()).map(Into::into),
+        };
+        connection.identity = identity;
+        connection.expires_at = expires_at;
         connection.request = Some(Box::new(head));
         connection.transport = Some(transport);
     }
@@ -222,6 +289,13 @@ impl Engine {
 /// The connection is known, but has ended.
 pub(super) fn ended() -> Response<'static> {
     Response::text(404, "")
+}
+
+/// Whether a browser that follows the page of somebody else may open this (T-ORIGIN).
+fn from_our_pages(mount: &Mount, request: &Request<'_>) -> Result<(), Response<'static>> {
+    let options = &mount.options;
+    let is_ours = options.allowed_origins.admit(request.head(), options.cors.as_ref());
+    if is_ours { Ok(()) } else { Err(forbidden()) }
 }
 
 fn offers(mount: &Mount, transport: Transport) -> Result<(), Response<'static>> {

@@ -187,11 +187,7 @@ impl Engine {
                 })
             }
         };
-        handled.unwrap_or_else(|panic| {
-            self.registry.count_panic();
-            tracing::error!(panic, "an HTTP handler panicked");
-            Answer::Response(failed())
-        })
+        handled.unwrap_or_else(|panic| Answer::Response(self.failed(&panic)))
     }
 
     /// Lets the code of requests go on, and the hubs that it asked for something, until nothing is
@@ -219,15 +215,15 @@ impl Engine {
         let Some(http) = self.take_http(socket) else { return };
         match http.pending {
             Some(Pending::Exchange { reply_to, .. }) => {
-                self.answer_pending(socket, http, &response, reply_to);
+                self.answer_pending(socket, http, response, reply_to);
             }
             _ => self.put_http(socket, http),
         }
     }
 }
 
-/// What the client of a handler that panicked is told.
-fn failed() -> Response<'static> {
+/// What the client is told when the code that was to answer it panicked.
+pub(super) fn failed() -> Response<'static> {
     Response::text(500, "Internal Server Error").closing()
 }
 

@@ -47,7 +47,7 @@ impl Engine {
         // The newest ping is answered when the socket has room; older ones need no answer.
         if !connection.outbox.is_in_flight()
             && let Some(payload) = websocket.pong.take()
-            && !closing
+            && !connection.is_silent()
         {
             let mut frame = Vec::with_capacity(payload.len() + 2);
             websocket::write_frame(&mut frame, OpCode::Pong, &payload);
@@ -59,7 +59,7 @@ impl Engine {
             if socket.alarm.needs(stalled_at) {
                 self.wheel.insert(stalled_at, Token::Socket(socket_key));
             }
-        } else if closing && connection.outbox.is_empty() {
+        } else if connection.departed && connection.outbox.is_empty() {
             // Both Close frames have passed, or nobody waits for one any more.
             if websocket.peer_closed || socket.finished {
                 self.close_socket(socket_key, false);

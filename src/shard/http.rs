@@ -78,9 +78,8 @@ impl Engine {
                     match self.answer(key, &mut http, &mut request) {
                         Answer::Response(response) => {
                             let reply_to = self.reply_to(&request);
-                            self.respond(&mut http, &response, reply_to);
-                            if response.closes(reply_to) {
-                                http.closing = true;
+                            self.respond(&mut http, response, reply_to);
+                            if http.closing {
                                 break;
                             }
                         }
@@ -117,11 +116,14 @@ impl Engine {
 
     fn refuse(&mut self, http: &mut HttpStage, refused: Refused) {
         tracing::debug!(status = refused.status, text = refused.text, "a request was refused");
-        self.respond(http, &refused.response(), ReplyTo::NOBODY);
-        http.closing = true;
+        self.respond(http, refused.response(), ReplyTo::NOBODY);
     }
 
-    fn respond(&mut self, http: &mut HttpStage, response: &Response<'_>, reply_to: ReplyTo) {
+    /// Queues the answer to the present request, with the headers that were added to it.
+    fn respond(&mut self, http: &mut HttpStage, response: Response<'_>, reply_to: ReplyTo) {
+        let response = response.with(&http.headers);
+        http.headers.clear();
+        http.closing |= response.closes(reply_to);
         let pool = &mut self.registry.pool;
         let mut head = Vec::with_capacity(256);
         match response.shared(reply_to) {
@@ -144,12 +146,24 @@ impl Engine {
         http: &mut HttpStage,
         request: &mut Request<'_>,
     ) -> Answer {
+        if let Some(response) = self.ask_before(http, request) {
+            return Answer::Response(response);
+        }
         let path = request.path().into_owned();
-        match self.routes.find(&path) {
-            Some(Route::Negotiate(mount)) => Answer::Response(self.negotiate(&mount, request)),
+        let route = self.routes.find(&path);
+        if let Some(mount) = route.as_ref().and_then(Route::mount)
+            && let Err(response) = self.admit_request(mount, http, request)
+        {
+            return Answer::Response(response);
+        }
+        match route {
+            Some(Route::Negotiate(mount)) => {
+                Answer::Response(self.negotiate(&mount, request, http.identity.take()))
+            }
+            Some(Route::Redirect) => Answer::Response(self.redirect_only(request)),
             Some(Route::Hub(mount)) => self.hub_request(&mount, key, http, request),
-            Some(Route::WebSocket(mount, subprotocols)) => {
-                self.websocket_request(&mount, &subprotocols, key, http, request)
+            Some(Route::WebSocket(mount, otherwise)) => {
+                self.websocket_request(&mount, otherwise, key, http, request)
             }
             Some(Route::Http(index)) => self.handle(index, key, http, request),
             // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
@@ -205,14 +219,13 @@ impl Engine {
         &mut self,
         key: SocketKey,
         mut http: Box<HttpStage>,
-        response: &Response<'_>,
+        response: Response<'_>,
         reply_to: ReplyTo,
     ) {
         let reply_to = self.while_draining(reply_to);
         http.pending = None;
         http.since = self.registry.now;
         self.respond(&mut http, response, reply_to);
-        http.closing |= response.closes(reply_to);
         if !http.backlog.is_empty() {
             self.resumed.push(key);
         }
@@ -263,7 +276,7 @@ impl Engine {
         if self.http_deadline(&http) <= now && is_idle && !http.closing {
             if http.request_bytes > 0 {
                 let late = Response::text(408, "The request took too long.").closing();
-                self.respond(&mut http, &late, ReplyTo::NOBODY);
+                self.respond(&mut http, late, ReplyTo::NOBODY);
             }
             http.closing = true;
         }

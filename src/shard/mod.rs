@@ -11,6 +11,7 @@ mod check;
 mod drain;
 mod exchange;
 mod flush;
+mod front;
 mod http;
 mod poll;
 mod post;
@@ -20,12 +21,15 @@ mod websocket;
 
 use std::rc::Rc;
 
-use crate::base::{ConnectionKey, Moment, Rng, SideTable, SocketKey, Wheel};
+use crate::auth::Authenticate;
+use crate::base::{ConnectionKey, Moment, Rng, SideTable, SocketKey, WallClock, Wheel};
 use crate::hub::{
     Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, Registry, Ring, contained,
 };
 use crate::io::{Completion, Op};
-use crate::raw::{Bytes, ConnectionHandler, Messages, RawEndpoint, RawOptions, WebSocket};
+use crate::raw::{
+    Bytes, ConnectionHandler, KeepAlive, Messages, RawEndpoint, RawOptions, WebSocket,
+};
 use crate::transport::{ConnectionOptions, Socket, SocketStage};
 
 use alarms::Token;
@@ -33,15 +37,19 @@ use drain::Drain;
 pub use exchange::Exchange;
 use exchange::Exchanges;
 pub(crate) use exchange::{AsyncHandler, Code};
+pub(crate) use front::Before;
 pub use http::HttpOptions;
-pub(crate) use routes::HttpHandler;
 use routes::{Handler, Mount, Routes};
+pub(crate) use routes::{HttpHandler, Redirector};
 
 /// Everything that one shard holds.
 pub(crate) struct Engine {
     registry: Registry,
     apps: Vec<Box<dyn Application>>,
     routes: Routes,
+    before: Vec<Before>,
+    schemes: Vec<Rc<dyn Authenticate>>,
+    wall: WallClock,
     sockets: SideTable<SocketKey, Socket>,
     exchanges: Exchanges,
     wheel: Wheel<Token>,
@@ -66,6 +74,9 @@ impl Engine {
             registry,
             apps: Vec::new(),
             routes: Routes::default(),
+            before: Vec::new(),
+            schemes: Vec::new(),
+            wall: WallClock::default(),
             sockets: SideTable::default(),
             exchanges,
             wheel: Wheel::new(now),
@@ -118,10 +129,11 @@ impl Engine {
         options: &RawOptions,
     ) {
         let world = self.registry.add_world();
-        let interval = options.keep_alive_interval;
-        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, interval)));
+        let (interval, timeout) = (options.keep_alive_interval, options.keep_alive_timeout);
+        let keep_alive = KeepAlive { interval, timeout };
+        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, keep_alive)));
         let mount = Mount { world, options: Rc::new(options.connection()) };
-        self.routes.add_websocket(path, mount, options.subprotocols.clone());
+        self.routes.add_websocket(path, mount, options.otherwise);
     }
 
     /// Serves connections without a hub at a path and below it at `negotiate`.
@@ -132,7 +144,7 @@ impl Engine {
         options: ConnectionOptions,
     ) {
         let world = self.registry.add_world();
-        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, None)));
+        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, KeepAlive::default())));
         self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
     }
 
@@ -146,9 +158,24 @@ impl Engine {
         self.routes.add_http(path, Handler::Later(handler));
     }
 
+    /// Asks `redirector` about everybody who negotiates at a path.
+    pub(crate) fn add_redirect(&mut self, path: &str, redirector: Redirector) {
+        self.routes.add_redirect(path, redirector);
+    }
+
     /// Time goes on. Called before completions are handed in.
     pub(crate) fn advance(&mut self, now: Moment) {
         self.registry.now = self.registry.now.max(now);
+    }
+
+    /// Which time it is on the wall, and since when we know.
+    pub(crate) fn wall_clock(&self) -> WallClock {
+        self.wall
+    }
+
+    /// Tells which time it is on the wall.
+    pub(crate) fn set_wall_clock(&mut self, wall: WallClock) {
+        self.wall = wall;
     }
 
     /// Something happened in the kernel.
@@ -260,13 +287,15 @@ impl Engine {
             if ending.is_empty() {
                 return;
             }
-            for (key, closed) in ending {
+            for ending in ending {
+                let key = ending.key;
                 let Some(world) = self.world_of(key) else { continue };
-                tracing::debug!(reason = %closed, "a connection ends");
-                self.apps[world].closed(&mut self.registry, key, &closed);
-                self.registry.leave(key);
-                self.refuse_posts(key);
-                self.forget_unless_carried(key);
+                tracing::debug!(reason = %ending.closed, "a connection ends");
+                let parting = self.apps[world].closed(&mut self.registry, key, &ending.closed);
+                if self.registry.part(ending, parting) {
+                    self.refuse_posts(key);
+                    self.forget_unless_carried(key);
+                }
             }
         }
     }

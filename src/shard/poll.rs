@@ -27,7 +27,7 @@ impl Engine {
         if connection.transport.is_none() {
             // The first is answered at once and empty: clients throw its body away (COR-050).
             connection.framing = Framing::Plain;
-            self.carry(key, Transport::LongPolling, request);
+            self.carry(key, Transport::LongPolling, http, request);
             self.begin(key);
             if let Some(connection) = self.registry.get_mut(key) {
                 connection.time_polls(now);
@@ -36,13 +36,17 @@ impl Engine {
                 Response::new(200).content_type("application/octet-stream"),
             ));
         }
+        self.prolong(key, http.identity.take());
+        let Some(connection) = self.registry.get_mut(key) else {
+            return Answer::Response(uncached(ended()));
+        };
         let older = connection.poll.replace(socket);
         connection.time_polls(now);
         http.pending = Some(Pending::Poll { connection: key, reply_to: self.reply_to(request) });
         self.registry.mark(key);
         if let Some(older) = older {
             // The newest poll wins (COR-053).
-            self.answer_poll(older, &no_content());
+            self.answer_poll(older, no_content());
         }
         Answer::Later
     }
@@ -76,7 +80,7 @@ impl Engine {
         let Some(connection) = self.registry.get_mut(key) else { return };
         if let Some(socket) = connection.poll.take() {
             connection.time_polls(now);
-            self.answer_poll(socket, &uncached(Response::text(200, "")));
+            self.answer_poll(socket, uncached(Response::text(200, "")));
         } else {
             let world = connection.world as usize;
             self.apps[world].input_ended(&mut self.registry, key, InputEnd::Lost);
@@ -93,11 +97,11 @@ impl Engine {
             return;
         }
         if connection.outbox.is_empty() {
-            if connection.stage == Stage::Closing {
+            if connection.departed {
                 connection.poll = None;
                 connection.cut = true;
                 let last = if connection.failed { failed() } else { no_content() };
-                self.answer_poll(socket_key, &last);
+                self.answer_poll(socket_key, last);
                 self.registry.hide(key);
                 self.forget_unless_carried(key);
             }
@@ -116,7 +120,9 @@ impl Engine {
         http.pending = Some(Pending::Answer { connection: key });
         let response = uncached(
             Response::new(200).content_type("application/octet-stream").body_elsewhere(length),
-        );
+        )
+        .with(&http.headers);
+        http.headers.clear();
         let reply_to = self.while_draining(reply_to);
         http.closing |= response.closes(reply_to);
         let mut head = Vec::with_capacity(256);
@@ -171,7 +177,7 @@ impl Engine {
     }
 
     /// Answers the poll that waits on a socket, with a response that has all of its body.
-    pub(super) fn answer_poll(&mut self, socket: SocketKey, response: &Response<'static>) {
+    pub(super) fn answer_poll(&mut self, socket: SocketKey, response: Response<'static>) {
         let Some(http) = self.take_http(socket) else { return };
         match poll_of(&http) {
             Some(reply_to) => self.answer_pending(socket, http, response, reply_to),

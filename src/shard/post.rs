@@ -53,7 +53,7 @@ impl Engine {
             };
             let (mut body, reply_to) = (std::mem::take(body), *reply_to);
             self.take_in(key, &mut body);
-            self.answer_pending(socket, http, &accepted(), reply_to);
+            self.answer_pending(socket, http, accepted(), reply_to);
         }
     }
 
@@ -65,7 +65,7 @@ impl Engine {
             let Some(http) = self.take_http(socket) else { continue };
             match http.pending {
                 Some(Pending::Post { reply_to, .. }) => {
-                    self.answer_pending(socket, http, &ended(), reply_to);
+                    self.answer_pending(socket, http, ended(), reply_to);
                 }
                 _ => self.put_http(socket, http),
             }

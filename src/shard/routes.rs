@@ -4,10 +4,15 @@ use std::rc::Rc;
 
 use super::exchange::AsyncHandler;
 use crate::protocol::http::{Request, Response};
+use crate::protocol::negotiate::Redirect;
+use crate::raw::Otherwise;
 use crate::transport::ConnectionOptions;
 
 /// Answers ordinary requests. May keep state; runs on the shard's thread, so it must not block.
 pub(crate) type HttpHandler = Box<dyn FnMut(&Request<'_>) -> Response<'static>>;
+
+/// Says where a client that negotiates is sent, if it is.
+pub(crate) type Redirector = Box<dyn FnMut(&Request<'_>) -> Option<Redirect>>;
 
 /// What answers ordinary requests.
 pub(super) enum Handler {
@@ -26,9 +31,21 @@ pub(super) struct Mount {
 #[derive(Clone, Debug)]
 pub(super) enum Route {
     Negotiate(Mount),
+    /// The same where no hub is.
+    Redirect,
     Hub(Mount),
-    WebSocket(Mount, Rc<[String]>),
+    WebSocket(Mount, Option<Otherwise>),
     Http(usize),
+}
+
+impl Route {
+    /// Where the path leads, if it makes connections.
+    pub(super) fn mount(&self) -> Option<&Mount> {
+        match self {
+            Self::Negotiate(mount) | Self::Hub(mount) | Self::WebSocket(mount, _) => Some(mount),
+            Self::Redirect | Self::Http(_) => None,
+        }
+    }
 }
 
 /// The paths that are served. Hubs and WebSockets are matched whole, handlers by prefix of whole
@@ -39,6 +56,8 @@ pub(super) struct Routes {
     exact: Vec<(String, Route)>,
     prefixes: Vec<(String, usize)>,
     handlers: Vec<Handler>,
+    /// Asked before the hub of their path, if there is one.
+    redirectors: Vec<(String, Redirector)>,
 }
 
 impl Routes {
@@ -48,8 +67,8 @@ impl Routes {
         self.exact.push((path, Route::Hub(mount)));
     }
 
-    pub(super) fn add_websocket(&mut self, path: &str, mount: Mount, subprotocols: Vec<String>) {
-        self.exact.push((normal(path), Route::WebSocket(mount, subprotocols.into())));
+    pub(super) fn add_websocket(&mut self, path: &str, mount: Mount, otherwise: Option<Otherwise>) {
+        self.exact.push((normal(path), Route::WebSocket(mount, otherwise)));
     }
 
     pub(super) fn add_http(&mut self, path: &str, handler: Handler) {
@@ -59,11 +78,25 @@ impl Routes {
         self.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
     }
 
+    pub(super) fn add_redirect(&mut self, path: &str, redirector: Redirector) {
+        self.redirectors.push((format!("{}/negotiate", normal(path)), redirector));
+    }
+
+    /// Who says where those who negotiate at `path` are sent.
+    pub(super) fn redirector(&mut self, path: &str) -> Option<&mut Redirector> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let found = self.redirectors.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(path));
+        found.map(|(_, redirector)| redirector)
+    }
+
     pub(super) fn find(&self, path: &str) -> Option<Route> {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
         let exact = self.exact.iter().find(|(known, _)| known.eq_ignore_ascii_case(trimmed));
         if let Some((_, route)) = exact {
             return Some(route.clone());
+        }
+        if self.redirectors.iter().any(|(known, _)| known.eq_ignore_ascii_case(trimmed)) {
+            return Some(Route::Redirect);
         }
         let below = |prefix: &str| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -94,12 +127,19 @@ mod tests {
     fn hubs_ignore_case_and_handlers_go_by_whole_segments() {
         let mut routes = Routes::default();
         routes.add_hub("/Chat", mount(1));
-        routes.add_websocket("/ws/echo", mount(2), Vec::new());
+        routes.add_websocket("/ws/echo", mount(2), None);
         routes.add_http("/", Handler::Now(Box::new(|_| Response::new(200))));
         routes.add_http("/echo", Handler::Now(Box::new(|_| Response::new(200))));
         assert!(matches!(routes.find("/chat"), Some(Route::Hub(Mount { world: 1, .. }))));
         assert!(matches!(routes.find("/CHAT/"), Some(Route::Hub(_))));
         assert!(matches!(routes.find("/chat/Negotiate"), Some(Route::Negotiate(_))));
+        routes.add_redirect("/Chat", Box::new(|_| None));
+        routes.add_redirect("/away/", Box::new(|_| None));
+        assert!(matches!(routes.find("/chat/negotiate"), Some(Route::Negotiate(_))));
+        assert!(matches!(routes.find("/Away/negotiate/"), Some(Route::Redirect)));
+        assert!(matches!(routes.find("/away"), Some(Route::Http(0))));
+        assert!(routes.redirector("/CHAT/negotiate").is_some());
+        assert!(routes.redirector("/chat").is_none());
         assert!(matches!(routes.find("/ws/echo"), Some(Route::WebSocket(..))));
         assert!(matches!(routes.find("/echo"), Some(Route::Http(1))));
         assert!(matches!(routes.find("/echo/below"), Some(Route::Http(1))));

@@ -16,13 +16,14 @@ impl Engine {
         http: &mut HttpStage,
         request: &Request<'_>,
     ) {
-        self.carry(key, Transport::ServerSentEvents, request);
+        self.carry(key, Transport::ServerSentEvents, http, request);
         let reply_to = self.reply_to(request);
         let response = Response::new(200)
             .content_type("text/event-stream")
             .header("Cache-Control", "no-cache,no-store")
             .header("Pragma", "no-cache")
             .header("Content-Encoding", "identity")
+            .with(&http.headers)
             .streaming();
         let reusable = !response.closes(reply_to);
         if let Some(connection) = self.registry.get_mut(key) {
@@ -78,7 +79,7 @@ impl Engine {
             return;
         }
         let Some(connection) = self.registry.get(key) else { return };
-        if connection.stage == Stage::Closing && connection.outbox.is_empty() {
+        if connection.departed && connection.outbox.is_empty() {
             self.end_stream(key, socket_key);
         }
     }

@@ -41,7 +41,7 @@ impl Engine {
                     // that come faster than the client reads, the newest alone (T-PING).
                     let outbox = &connection.outbox;
                     let has_room = !outbox.is_in_flight() && outbox.bytes() < PONG_ROOM_BYTES;
-                    if has_room && connection.stage != Stage::Closing {
+                    if has_room && !connection.is_silent() {
                         stage.pong = None;
                         self.registry.control(connection_key, |out| {
                             websocket::write_frame(out, OpCode::Pong, &payload);
@@ -50,8 +50,9 @@ impl Engine {
                         stage.pong = Some(payload.as_ref().into());
                         self.registry.mark(connection_key);
                     }
+                    self.apps[world].heard(&mut self.registry, connection_key);
                 }
-                Event::Pong(_) => {}
+                Event::Pong(_) => self.apps[world].heard(&mut self.registry, connection_key),
                 Event::Close { code, reason } => {
                     stage.peer_closed = true;
                     let end = InputEnd::Closed { code, reason: &reason };

@@ -73,13 +73,18 @@ impl Hub for SimHub {
         Ok(())
     }
 
-    fn on_disconnected(&mut self, context: &mut Context<'_, Self>, _: &Closed) {
+    fn on_disconnected(
+        &mut self,
+        context: &mut Context<'_, Self>,
+        _: &Closed,
+    ) -> Result<(), HubError> {
         let id = context.connection_id().to_string();
         self.books.borrow_mut().disconnected(&id);
         // It is still a member, but must hear nothing of this (COR-137).
         for room in context.state().clone() {
             self.say(context, &room, 0, 0);
         }
+        Ok(())
     }
 }
 

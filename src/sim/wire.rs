@@ -43,8 +43,10 @@ pub enum Frame {
 pub struct Answer {
     /// The head.
     pub head: ResponseHead,
-    /// The body.
+    /// The body as a text; what is none was replaced.
     pub body: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Wire {
@@ -160,8 +162,8 @@ impl Wire {
             }
         }
         self.unread = input.to_vec();
-        let body = String::from_utf8(body).expect("bodies are texts here");
-        Some(Answer { head: head.expect("a head comes before the end"), body })
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Some(Answer { head: head.expect("a head comes before the end"), body: text, bytes: body })
     }
 
     /// Writes bytes, all of them, and lets the world settle.

@@ -1,14 +1,17 @@
 //! The ground of every simulation: shards, a network and a clock.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::base::{Moment, Rng};
+use crate::auth::Authenticate;
+use crate::base::{Moment, Rng, WallClock};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
-use crate::protocol::http::Response;
+use crate::protocol::http::{Headers, Request, Response};
+use crate::protocol::negotiate::Redirect;
 use crate::raw::{ConnectionHandler, RawOptions, WebSocket};
 use crate::shard::{Code, Engine, Exchange, HttpOptions};
 use crate::transport::ConnectionOptions;
@@ -149,6 +152,61 @@ impl World {
     ) -> Self {
         for shard in &mut self.shards {
             shard.engine.add_websocket(path, handler(), options);
+        }
+        self
+    }
+
+    /// Tells who requests are from, in every shard.
+    #[must_use]
+    pub fn authenticate(mut self, scheme: &(impl Authenticate + Clone)) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_scheme(Rc::new(scheme.clone()));
+        }
+        self
+    }
+
+    /// Sends those who negotiate at `path` elsewhere, where `redirect` says so.
+    #[must_use]
+    pub fn redirect(
+        mut self,
+        path: &str,
+        redirect: impl Fn(&Request<'_>) -> Option<Redirect> + Clone + 'static,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_redirect(path, Box::new(redirect.clone()));
+        }
+        self
+    }
+
+    /// Sets the clocks on the walls: it is `time` now. Until then it was the beginning of Unix
+    /// time when the world began.
+    pub fn set_wall_clock(&mut self, time: SystemTime) {
+        for shard in &mut self.shards {
+            shard.engine.set_wall_clock(WallClock::new(self.now, time));
+        }
+    }
+
+    /// Has `before` see every request in front of all routes, of every shard.
+    #[must_use]
+    pub fn before(
+        mut self,
+        before: impl Fn(&Request<'_>, &mut Headers) -> Option<Response<'static>> + Clone + 'static,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_before(Box::new(before.clone()));
+        }
+        self
+    }
+
+    /// Answers ordinary requests at `path` and below it, in every shard.
+    #[must_use]
+    pub fn http(
+        mut self,
+        path: &str,
+        handler: impl Fn(&Request<'_>) -> Response<'static> + Clone + 'static,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_http(path, Box::new(handler.clone()));
         }
         self
     }
@@ -339,6 +397,7 @@ impl World {
             sum.sent += one.sent;
             sum.too_slow += one.too_slow;
             sum.violations += one.violations;
+            sum.rate_limited += one.rate_limited;
             sum.panics += one.panics;
         }
         sum

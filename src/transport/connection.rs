@@ -7,6 +7,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::{Alarm, Framing, Outbox, OutboxLimits, Transport};
+use crate::auth::{Cors, Identity, Origins, Policy};
 use crate::base::{ConnectionId, Moment, SocketKey};
 use crate::protocol::http::RequestHead;
 use crate::protocol::hub_protocol::{HubProtocolKind, RecordBuffer};
@@ -31,6 +32,9 @@ pub struct ConnectionOptions {
     pub close_timeout: Duration,
     /// The lowest negotiate version that is served (default 0, COR-005).
     pub minimum_protocol_version: i32,
+    /// WebSocket subprotocols that are spoken here, best first (default none): the first one that
+    /// the client offers is chosen (COR-042).
+    pub sub_protocols: Vec<String>,
     /// What a WebSocket message may weigh. For hubs the number of fragments counts alone
     /// (default 1 024, T-FRAG): the size of hub messages is limited by their own option.
     pub websocket: websocket::Limits,
@@ -40,9 +44,26 @@ pub struct ConnectionOptions {
     pub groups_max: usize,
     /// Bytes in the name of a group (default 1 024, T-GROUP).
     pub group_name_bytes_max: usize,
-    /// Says who the user of a connection is, by the request that opened its transport.
-    pub user_id: Option<fn(&RequestHead) -> Option<String>>,
+    /// Questions to the client that may be open at a time (default 1 024).
+    pub questions_max: usize,
+    /// Says who the user of a connection is for selectors by user, by the request that opened its
+    /// transport and by who sent that (default: the id of the identity, §6.5).
+    pub user_id: Option<UserId>,
+    /// Who may use this path (default: everybody). Asked for every request, before anything else:
+    /// 401 for whoever has not signed in, 403 for others (§6.8).
+    pub authorize: Option<Policy>,
+    /// Ends connections when the identity expires that they were opened with (default no, §4.2).
+    /// Over long polling each poll brings a new time.
+    pub close_on_authentication_expiration: bool,
+    /// The web pages that may open WebSockets and event streams (default: those of the same
+    /// origin, and those that `cors` allows; T-ORIGIN).
+    pub allowed_origins: Origins,
+    /// What scripts of other origins may do (default: nothing, §1.8).
+    pub cors: Option<Cors>,
 }
+
+/// Names the user of a connection.
+pub type UserId = fn(&RequestHead, Option<&Identity>) -> Option<String>;
 
 impl Default for ConnectionOptions {
     fn default() -> Self {
@@ -53,11 +74,17 @@ impl Default for ConnectionOptions {
             poll_timeout: Duration::from_secs(90),
             close_timeout: Duration::from_secs(5),
             minimum_protocol_version: 0,
+            sub_protocols: Vec::new(),
             websocket: websocket::Limits::default(),
             outbox: OutboxLimits::default(),
             groups_max: 1024,
             group_name_bytes_max: 1024,
+            questions_max: 1024,
             user_id: None,
+            authorize: None,
+            close_on_authentication_expiration: false,
+            allowed_origins: Origins::default(),
+            cors: None,
         }
     }
 }
@@ -110,10 +137,14 @@ pub struct Connection {
     pub ping_at: Moment,
     /// When the client will have been silent for too long.
     pub silent_at: Moment,
+    /// When its identity expires, if it is to end then.
+    pub expires_at: Moment,
     /// Its entry in the timer wheel.
     pub alarm: Alarm,
     /// The request that opened the transport.
     pub request: Option<Box<RequestHead>>,
+    /// Who negotiated it, then who opened its transport.
+    pub identity: Option<Box<Identity>>,
     /// Who it is for selectors by user.
     pub user: Option<Rc<str>>,
     /// The groups it is in.
@@ -122,6 +153,8 @@ pub struct Connection {
     pub options: Rc<ConnectionOptions>,
     /// The part of the state that only hubs need.
     pub hub: HubState,
+    /// The Close frame was sent, and what the client still sends is read (RFC 6455 §5.5.1).
+    pub output_closed: bool,
     /// It ends without last words: the socket is cut as soon as the turn ends.
     pub cut: bool,
     /// It ends with an error of the server: the poll that asks for more is told so.
@@ -141,6 +174,8 @@ pub struct HubState {
     pub blocked: bool,
     /// The client has pinged, so its silence counts (COR-114).
     pub armed: bool,
+    /// The code behind `on_connected` runs; the messages of the client wait for its end.
+    pub connecting: bool,
     /// `on_connected` was called and succeeded, so `on_disconnected` will be called.
     pub connected: bool,
     /// What was chosen in the handshake; nothing before it and on raw connections.
@@ -178,12 +213,15 @@ impl Connection {
             poll_ends: NEVER,
             ping_at: NEVER,
             silent_at: NEVER,
+            expires_at: NEVER,
             alarm: Alarm::default(),
             request: None,
+            identity: None,
             user: None,
             groups: SmallVec::new(),
             options,
             hub: HubState::default(),
+            output_closed: false,
             cut: false,
             failed: false,
             departed: false,
@@ -193,7 +231,8 @@ impl Connection {
 
     /// The earliest moment at which something is due.
     pub fn deadline(&self) -> Moment {
-        self.stage_ends.min(self.poll_ends).min(self.ping_at).min(self.silent_at)
+        let hub = self.ping_at.min(self.silent_at);
+        self.stage_ends.min(self.poll_ends).min(hub).min(self.expires_at)
     }
 
     /// Whether it goes over long polling.
@@ -224,7 +263,12 @@ impl Connection {
 
     /// Whether messages may be queued for it.
     pub fn is_open(&self) -> bool {
-        self.stage == Stage::Open
+        self.stage == Stage::Open && !self.output_closed
+    }
+
+    /// Whether its Close frame was sent or will not be: no frame may follow.
+    pub fn is_silent(&self) -> bool {
+        self.stage == Stage::Closing || self.output_closed
     }
 }
 

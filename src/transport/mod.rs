@@ -9,7 +9,7 @@ mod socket;
 
 pub use alarm::Alarm;
 pub(crate) use connection::NEVER;
-pub use connection::{Connection, ConnectionOptions, HubState, Stage};
+pub use connection::{Connection, ConnectionOptions, HubState, Stage, UserId};
 pub use kind::{Framing, Transport};
 pub use outbox::{Joiner, Outbox, OutboxLimits, Overflow};
 pub use socket::{EventStreamStage, HttpStage, Pending, Socket, SocketStage, WebSocketStage};

@@ -1,8 +1,9 @@
 //! One TCP connection: HTTP first, then what it was upgraded to.
 
 use super::{Alarm, Outbox};
+use crate::auth::Identity;
 use crate::base::{ConnectionKey, Moment, TaskKey};
-use crate::protocol::http::{ReplyTo, RequestReader};
+use crate::protocol::http::{Headers, ReplyTo, RequestReader};
 use crate::protocol::websocket::Decoder;
 
 /// The state of one TCP connection.
@@ -41,6 +42,10 @@ pub struct HttpStage {
     pub reader: RequestReader,
     /// Answers that wait to be sent.
     pub outbox: Outbox,
+    /// Headers that the answer to the present request gets, whatever it will be.
+    pub headers: Headers,
+    /// Who the present request is from, until the connection that it opens takes it.
+    pub identity: Option<Box<Identity>>,
     /// The request whose answer is not there yet; those behind it wait in the backlog.
     pub pending: Option<Pending>,
     /// Requests behind a pending one, or behind answers that the client does not read (T-PIPE).

@@ -3,8 +3,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { HttpTransportType } from "@microsoft/signalr";
 import { MessagePackHubProtocol } from "@microsoft/signalr-protocol-msgpack";
-import { connect, serveFile } from "./hub.js";
+import { client, connect, serveFile } from "./hub.js";
 
 const at = serveFile();
 const packed = (path, options = {}) =>
@@ -141,4 +142,12 @@ test("many messages come in order", async () => {
   await one.call("Burst", 1_000);
   const heard = (await one.messages.take(1_000)).map(([text]) => Number(text));
   assert.deepEqual(heard, Array.from({ length: 1_000 }, (_, index) => index));
+});
+
+test("over an event stream it is refused, by the client before anything is sent", async () => {
+  const lost = client(`${at.url}/hubs/lab`, {
+    protocol: new MessagePackHubProtocol(),
+    transport: HttpTransportType.ServerSentEvents,
+  });
+  await assert.rejects(lost.start(), /does not support Binary/);
 });

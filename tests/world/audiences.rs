@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tickhub::protocol::http::RequestHead;
 use tickhub::sim::{Wire, World};
-use tickhub::{ConnectionOptions, HubOptions};
+use tickhub::{ConnectionOptions, HubOptions, Identity};
 
 use crate::hall::{ARRIVED, HERE, Hall, call, guest_at, invoke, log};
 
@@ -14,7 +14,7 @@ struct Three {
     ids: Vec<String>,
 }
 
-fn user(head: &RequestHead) -> Option<String> {
+fn user(head: &RequestHead, _: Option<&Identity>) -> Option<String> {
     head.query("user").map(|user| user.to_string())
 }
 

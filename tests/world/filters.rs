@@ -45,8 +45,9 @@ impl Hub for Filtered {
         Ok(())
     }
 
-    fn on_disconnected(&mut self, _: &mut Context<'_, Self>, _: &Closed) {
+    fn on_disconnected(&mut self, _: &mut Context<'_, Self>, _: &Closed) -> Result<(), HubError> {
         self.log.push("disconnected".into());
+        Ok(())
     }
 }
 

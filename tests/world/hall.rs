@@ -56,10 +56,15 @@ impl Hub for Hall {
         Ok(())
     }
 
-    fn on_disconnected(&mut self, context: &mut Context<'_, Self>, reason: &Closed) {
+    fn on_disconnected(
+        &mut self,
+        context: &mut Context<'_, Self>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
         let members = context.group_count("hall");
         self.log.push(format!("{reason}; {members} in the hall"));
         context.group("hall").send("left", ()).ignore();
+        Ok(())
     }
 }
 

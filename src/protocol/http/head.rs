@@ -1,6 +1,7 @@
 //! Lookups in a request head that was checked before.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::Method;
 use crate::protocol::url;
@@ -9,7 +10,9 @@ use crate::protocol::url;
 ///
 /// Heads are short and looked into a few times, so this is cheaper than an index, and a copy of
 /// the text is all there is to keep.
-#[derive(Clone, Copy, Debug)]
+///
+/// Its `Debug` shows method and path alone: queries and headers carry secrets (T-TOKEN).
+#[derive(Clone, Copy)]
 pub struct Head<'a> {
     /// Request line and header lines, each with its CRLF, then an empty line.
     text: &'a str,
@@ -85,7 +88,7 @@ impl<'a> Head<'a> {
 }
 
 /// A copy of a request head, for hubs that look at their request long after it was answered.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RequestHead {
     text: Box<str>,
 }
@@ -124,6 +127,19 @@ impl RequestHead {
     /// See [`Head::cookies`].
     pub fn cookies(&self, name: &str) -> impl Iterator<Item = &str> {
         self.head().cookies(name)
+    }
+}
+
+impl fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = split_target(self.target()).path;
+        write!(f, "{} {path}", self.method_name())
+    }
+}
+
+impl fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.head().fmt(f)
     }
 }
 

@@ -11,6 +11,7 @@ mod body;
 mod client;
 pub mod files;
 mod head;
+mod headers;
 mod request;
 mod response;
 mod scan;
@@ -19,6 +20,7 @@ mod strict;
 pub use body::{BodyDecoder, Piece};
 pub use client::{Incoming, ResponseHead, ResponseReader, write_request};
 pub use head::{Head, RequestHead};
+pub use headers::Headers;
 pub use request::{Request, RequestReader};
 pub use response::{
     Body, ReplyTo, Response, is_header_value, write_chunk, write_continue, write_last_chunk,

@@ -1,7 +1,7 @@
 //! Requests on their way in.
 
 use std::borrow::Cow;
-use std::mem;
+use std::{fmt, mem};
 
 use super::body::{BodyDecoder, Piece, take};
 use super::head::{Head, RequestHead};
@@ -15,7 +15,7 @@ use super::{Limits, Method, Refused, Version};
 /// A request that lies in one input is lent from it; otherwise it is collected and given away
 /// with the request, so a reader between two requests owns no heap memory. Each byte is looked
 /// at once, however the head drips in (T-DRIP).
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct RequestReader {
     scan: Scan,
     /// The beginning of a head whose end has not come.
@@ -33,20 +33,17 @@ pub struct RequestReader {
 }
 
 /// One whole request: a checked head and all of its body.
-#[derive(Debug)]
 pub struct Request<'a> {
     head: Cow<'a, str>,
     body: Payload<'a>,
     facts: Facts,
 }
 
-#[derive(Debug)]
 enum Payload<'a> {
     Lent(&'a mut [u8]),
     Collected(Vec<u8>),
 }
 
-#[derive(Debug)]
 struct Pending {
     head: String,
     facts: Facts,
@@ -54,6 +51,19 @@ struct Pending {
     body: Vec<u8>,
     /// Whether the client waits to be told to go on.
     awaits_continue: bool,
+}
+
+// What a client sent carries secrets, so `Debug` leaves it out (T-TOKEN).
+impl fmt::Debug for RequestReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestReader").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.head().fmt(f)
+    }
 }
 
 impl RequestReader {

@@ -3,18 +3,17 @@
 use std::borrow::Cow;
 use std::io::Write as _;
 
-use super::Version;
+use super::{Headers, Version};
 use crate::base::Shared;
 
 /// A response, built in one expression and written as often as needed.
 ///
-/// It cannot express a header that ends its line (T-CRLF): see [`Response::header`]. Which
+/// It cannot express a header that ends its line (T-CRLF): see [`Headers::add`]. Which
 /// framing and connection headers it needs follows from its body and from [`ReplyTo`].
 #[derive(Clone, Debug)]
 pub struct Response<'a> {
     status: u16,
-    /// Header lines as they are written, each with its CRLF.
-    headers: Vec<u8>,
+    headers: Headers,
     body: Body<'a>,
     closing: bool,
 }
@@ -64,7 +63,7 @@ impl<'a> Response<'a> {
     pub fn new(status: u16) -> Self {
         assert!((200..1000).contains(&status), "a final status has three digits");
         let body = Body::Bytes(Cow::Borrowed(&[]));
-        Self { status, headers: Vec::new(), body, closing: false }
+        Self { status, headers: Headers::default(), body, closing: false }
     }
 
     /// A response of plain text. `Content-Type: text/plain` without more, as the original's.
@@ -77,25 +76,19 @@ impl<'a> Response<'a> {
         self.header("Content-Type", value)
     }
 
-    /// Adds a header.
-    ///
-    /// A `value` with a control character in it cannot be sent and is dropped with its name;
-    /// callers that echo what a peer sent may ask [`is_header_value`] before.
+    /// Adds a header, by the rules of [`Headers::add`].
     ///
     /// # Panics
     ///
-    /// When `name` is not the name of a header, or is one that is written by itself
-    /// (`Content-Length`, `Transfer-Encoding`, `Connection`): names are ours, never a peer's.
+    /// When `name` is not the name of a header, or is one that is written by itself.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        assert!(is_token(name), "the name of a header");
-        let is_own = |own: &str| name.eq_ignore_ascii_case(own);
-        assert!(
-            !["content-length", "transfer-encoding", "connection"].iter().any(|own| is_own(own)),
-            "framing follows from the body"
-        );
-        if is_header_value(value) {
-            write_line(&mut self.headers, name, value);
-        }
+        self.headers.add(name, value);
+        self
+    }
+
+    /// Adds headers that were collected elsewhere.
+    pub fn with(mut self, headers: &Headers) -> Self {
+        self.headers.extend(headers);
         self
     }
 
@@ -153,7 +146,7 @@ impl<'a> Response<'a> {
 
     /// Appends the head alone, for a body that is sent from where it lies.
     pub fn write_head(&self, out: &mut Vec<u8>, reply_to: ReplyTo) {
-        out.reserve(self.headers.len() + 128);
+        out.reserve(self.headers.as_bytes().len() + 128);
         write_number(out, b"HTTP/1.1 ", u64::from(self.status));
         out.push(b' ');
         out.extend_from_slice(reason(self.status).as_bytes());
@@ -175,7 +168,7 @@ impl<'a> Response<'a> {
         } else if reply_to.version == Version::Http10 {
             out.extend_from_slice(b"Connection: keep-alive\r\n");
         }
-        out.extend_from_slice(&self.headers);
+        out.extend_from_slice(self.headers.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
 use super::payload::{Argument, BindingError, Payload};
@@ -166,6 +167,32 @@ impl<'a> Arguments<'a> {
         self.offset = end;
         self.taken += 1;
         Some(Payload::new(self.protocol, value))
+    }
+
+    /// The argument at `index`, counted from 0 among those that were not taken yet, read from a
+    /// copy: whoever takes it later finds it unchanged. Nothing, if it is no such value.
+    pub fn peek<T: DeserializeOwned>(&self, index: usize) -> Option<T> {
+        let range = match &self.places {
+            Places::Known(spans) => {
+                let Range { start, end } = spans.get(self.taken + index)?.range();
+                start - self.offset..end - self.offset
+            }
+            Places::Found(counted) => {
+                if self.taken + index >= counted.as_ref()?.readable {
+                    return None;
+                }
+                let mut start = 0;
+                let length = |start| {
+                    messagepack::value_len(&self.rest[start..], messagepack::ARGUMENT_DEPTH)
+                };
+                for _ in 0..index {
+                    start += length(start)?;
+                }
+                start..start + length(start)?
+            }
+        };
+        let mut copy = self.rest[range].to_vec();
+        Payload::new(self.protocol, &mut copy).read::<T>().ok()
     }
 
     /// Takes the next argument as an `A`.

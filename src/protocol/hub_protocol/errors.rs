@@ -3,6 +3,8 @@
 //! Clients and their tests compare some of them word for word, so they stand here once and
 //! nowhere else.
 
+use std::fmt;
+
 use super::{BindingError, ProtocolError, WriteError};
 
 /// What an error adds to its base text: ` TypeName: message`.
@@ -143,6 +145,31 @@ pub fn stream_item_unreadable(reason: &str) -> String {
 pub fn client_result_unreadable(type_name: &str, reason: &str) -> String {
     format!("Error trying to deserialize result to {type_name}. {reason}")
 }
+
+/// The message with which a question fails whose connection is not there (§3.11).
+pub fn connection_unknown(id: &impl fmt::Display) -> String {
+    format!("Connection '{id}' does not exist.")
+}
+
+/// The message with which a question fails whose connection has ended (§3.11).
+pub fn connection_lost(id: &impl fmt::Display) -> String {
+    format!("Connection '{id}' disconnected.")
+}
+
+/// The message with which a connection ends that answers what another was asked (COR-128).
+pub fn answer_of_stranger(connection_id: &impl fmt::Display, invocation_id: &str) -> String {
+    format!("Connection ID '{connection_id}' is not valid for invocation ID '{invocation_id}'.")
+}
+
+/// The message with which a question fails that was taken back (§3.11).
+pub const QUESTION_CANCELED: &str = "Invocation canceled by the server.";
+
+/// The message with which a question fails that is asked in `on_connected` (§3.11).
+pub const QUESTION_TOO_EARLY: &str =
+    "Client results inside OnConnectedAsync Hub methods are not allowed.";
+
+/// The message with which a question fails whose completion is empty.
+pub const NO_CLIENT_RESULT: &str = "The client answered with neither a result nor an error.";
 
 /// The detail when a client was silent for too long (§3.8).
 pub const CLIENT_TIMEOUT: Detail<'static> = Detail::private(

@@ -77,12 +77,17 @@ pub fn offered_subprotocols(head: Head<'_>) -> impl Iterator<Item = &str> {
 }
 
 /// Appends the 101 that opens the WebSocket, with the subprotocol that was chosen, if any
-/// (COR-042).
+/// (COR-042), and with headers of the application.
 ///
 /// # Panics
 ///
 /// When `subprotocol` cannot stand in a header. It is one of those that we know, never an echo.
-pub fn write_response(out: &mut Vec<u8>, key: &str, subprotocol: Option<&str>) {
+pub fn write_response(
+    out: &mut Vec<u8>,
+    key: &str,
+    subprotocol: Option<&str>,
+    headers: &http::Headers,
+) {
     out.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
     );
@@ -93,7 +98,9 @@ pub fn write_response(out: &mut Vec<u8>, key: &str, subprotocol: Option<&str>) {
         out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
         out.extend_from_slice(name.as_bytes());
     }
-    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(headers.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends a client's opening request and returns the key to check the answer with. `nonce` is

@@ -1,0 +1,149 @@
+//! Which web pages of other origins may read answers (the Fetch standard, §3.2).
+
+use std::time::Duration;
+
+use super::origins;
+use crate::protocol::http::{Head, Headers, Method, Response};
+
+/// What scripts of other origins may do with an endpoint. Without it, nothing.
+///
+/// The defaults are what the clients of SignalR need (§1.8): credentials, the methods GET, POST
+/// and DELETE, and the headers that they send. Every answer of the endpoint says
+/// `Vary: Origin`. WebSockets are not covered by CORS; see [`Origins`](super::Origins).
+///
+/// ```
+/// use std::time::Duration;
+/// use tickhub::{ConnectionOptions, Cors};
+///
+/// let options = ConnectionOptions {
+///     cors: Some(Cors::origins(["https://app.example"]).max_age(Duration::from_mins(10))),
+///     ..ConnectionOptions::default()
+/// };
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cors {
+    /// Nothing: any origin.
+    origins: Option<Vec<String>>,
+    credentials: bool,
+    /// As in a header; nothing: whatever is asked for.
+    methods: Option<String>,
+    headers: Option<String>,
+    max_age: Option<Duration>,
+}
+
+impl Cors {
+    /// Exactly these origins, with credentials.
+    ///
+    /// # Panics
+    ///
+    /// When one is not of the form `scheme://host` or `scheme://host:port`: it would never match
+    /// what browsers send. `null` and `*` are none.
+    pub fn origins<S: Into<String>>(origins: impl IntoIterator<Item = S>) -> Self {
+        let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
+        for origin in &origins {
+            let authority = origin.split_once("://").map(|(_, authority)| authority);
+            let is_whole = authority.is_some_and(|authority| {
+                !authority.is_empty() && !authority.contains(['/', '?', '#', '*', ' ', ','])
+            });
+            assert!(is_whole, "{origin:?} is no origin: say scheme://host or scheme://host:port");
+        }
+        Self { origins: Some(origins), credentials: true, ..Self::any_origin() }
+    }
+
+    /// Any origin, and never with credentials: whoever may be anybody must not act for a user.
+    /// Clients have to be told so (`withCredentials: false`).
+    pub fn any_origin() -> Self {
+        Self {
+            origins: None,
+            credentials: false,
+            methods: Some("GET, POST, DELETE".into()),
+            headers: Some(
+                "x-requested-with, x-signalr-user-agent, authorization, content-type".into(),
+            ),
+            max_age: None,
+        }
+    }
+
+    /// Lets no cookies and no other credentials through.
+    pub fn without_credentials(mut self) -> Self {
+        self.credentials = false;
+        self
+    }
+
+    /// Allows these methods in place of the usual ones.
+    pub fn methods(mut self, methods: &[&str]) -> Self {
+        self.methods = Some(methods.join(", "));
+        self
+    }
+
+    /// Allows whatever method is asked for.
+    pub fn any_method(mut self) -> Self {
+        self.methods = None;
+        self
+    }
+
+    /// Allows these headers in place of the usual ones.
+    pub fn headers(mut self, headers: &[&str]) -> Self {
+        self.headers = Some(headers.join(", "));
+        self
+    }
+
+    /// Allows whatever headers are asked for.
+    pub fn any_header(mut self) -> Self {
+        self.headers = None;
+        self
+    }
+
+    /// How long browsers may remember the answer to a preflight (default: what they like).
+    pub fn max_age(mut self, time: Duration) -> Self {
+        self.max_age = Some(time);
+        self
+    }
+
+    /// Whether an origin is allowed.
+    pub fn allows(&self, origin: &str) -> bool {
+        match &self.origins {
+            None => true,
+            Some(list) => list.iter().any(|entry| origins::matches(entry, origin)),
+        }
+    }
+
+    /// Adds to `headers` what the answer to `request` has to say; gives that answer, if the
+    /// request is a preflight.
+    pub(crate) fn apply(
+        &self,
+        request: Head<'_>,
+        headers: &mut Headers,
+    ) -> Option<Response<'static>> {
+        // Also where no origin was sent: the answer would be another one with it (T-CORS).
+        headers.add("Vary", "Origin");
+        let mut origins = request.header_values("origin");
+        let origin = origins.next()?;
+        let asked = request.header("access-control-request-method");
+        let preflight = asked.filter(|_| request.method() == Method::Options);
+        if origins.next().is_none() && self.allows(origin) {
+            let allowed = if self.origins.is_some() { origin } else { "*" };
+            headers.add("Access-Control-Allow-Origin", allowed);
+            if self.credentials {
+                headers.add("Access-Control-Allow-Credentials", "true");
+            }
+            if let Some(method) = preflight {
+                self.answer_preflight(request, method, headers);
+            }
+        }
+        preflight.map(|_| Response::new(204))
+    }
+
+    fn answer_preflight(&self, request: Head<'_>, method: &str, headers: &mut Headers) {
+        let methods = self.methods.as_deref().unwrap_or(method);
+        headers.add("Access-Control-Allow-Methods", methods);
+        if let Some(asked) = request.header("access-control-request-headers") {
+            let allowed = self.headers.as_deref().unwrap_or(asked);
+            headers.add("Access-Control-Allow-Headers", allowed);
+        }
+        if let Some(time) = self.max_age {
+            headers.add("Access-Control-Max-Age", &time.as_secs().to_string());
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Who asks, whether they may, and from which web pages: identities, policies, origins, CORS.
+//!
+//! Pure: what time it is comes as an argument, and nothing is fetched.
+
+mod authenticate;
+mod cors;
+mod identity;
+mod jwt;
+mod jwt_keys;
+mod origins;
+mod policy;
+
+pub use authenticate::{Authenticate, bearer_token};
+pub use cors::Cors;
+pub use identity::Identity;
+pub use jwt::{Jwt, JwtError};
+pub use jwt_keys::JwtAlgorithm;
+pub use origins::Origins;
+pub use policy::{Access, Policy};
