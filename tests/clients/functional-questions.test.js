@@ -103,13 +103,4 @@ eachWay(at, (way, reach) => {
     assert.equal(await at.get(`/clientresult/${id}`), "Client didn't provide a result.");
     assert.match(await at.get("/clientresult/nobody"), /./);
   });
-
-  test("a question while the connection is being opened is refused", async () => {
-    const tag = at.newTag();
-    const one = await answering({}, `?onconnect=ask&tag=${tag}`);
-    const [kind, error] = await one.events.next();
-    assert.equal(kind, "closed");
-    assert.match(error, /InvalidOperationException/);
-    assert.match(await at.entry(tag, "disconnected "), /InvalidOperationException$/);
-  });
 });

@@ -72,7 +72,7 @@ eachWay(at, ({ name }, reach) => {
     }
     await at.external({ action: "join", names: `${third},red ${name}` });
     await at.external({ action: "leave", names: `${second},red ${name}` });
-    await at.external({ selector: "Group", names: `red ${name}`, except: first, text: "changed" });
+    await at.external({ selector: "GroupExcept", names: `red ${name}`, except: first, text: "changed" });
     await heard(people, [2], "changed");
   });
 

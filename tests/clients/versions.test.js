@@ -11,8 +11,8 @@ import { serveFile } from "./hub.js";
 import { eachWay } from "./ways.js";
 
 const VERSIONS = [
-  { version: "newest", library: newest, packedProtocol: newestMessagePack.MessagePackHubProtocol },
-  { version: "5", library: five, packedProtocol: fiveMessagePack.MessagePackHubProtocol },
+  { name: "newest", library: newest, packedProtocol: newestMessagePack.MessagePackHubProtocol },
+  { name: "version 5", library: five, packedProtocol: fiveMessagePack.MessagePackHubProtocol },
 ];
 
 // Version 5 takes whoever has `fetch` for something with `self`, which Node did not have in its time.

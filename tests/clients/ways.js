@@ -8,27 +8,31 @@ import { client } from "./hub.js";
 
 const NEWEST = { library: signalr, packedProtocol: messagePack.MessagePackHubProtocol };
 
-/**
- * A group of tests for each way. `define` gets the way, with a name that is its own, a function that connects to a
- * path of the server that `at` names, and one that makes such a client and does not start it.
- */
-export function eachWay(at, define, { version = "", library, packedProtocol } = NEWEST) {
-  for (const way of WAYS) {
-    const named = { ...way, name: [version, nameOf(way)].filter(Boolean).join(", ") };
-    const options = () => ({
+/** A function that makes a client for a path of the server that `at` names, and does not start it. */
+export function preparer(at, way, { library, packedProtocol } = NEWEST) {
+  return (path, more) =>
+    client(at.url + path, {
       library,
       transport: library.HttpTransportType[way.transport],
       skipNegotiation: way.skipNegotiation ?? false,
       protocol: way.packed ? new packedProtocol() : new library.JsonHubProtocol(),
+      ...more,
     });
-    describe(named.name, () => {
-      const prepare = (path, more) => client(at.url + path, { ...options(), ...more });
-      const reach = async (path, more) => {
-        const one = prepare(path, more);
-        await one.start();
-        return one;
-      };
-      define(named, reach, prepare);
-    });
+}
+
+/**
+ * A group of tests for each way. `define` gets the way, with a name that is its own, a function that connects to a
+ * path, and one that makes such a client and does not start it.
+ */
+export function eachWay(at, define, version = NEWEST) {
+  for (const way of WAYS) {
+    const name = [version.name, nameOf(way)].filter(Boolean).join(", ");
+    const prepare = preparer(at, way, version);
+    const reach = async (path, more) => {
+      const one = prepare(path, more);
+      await one.start();
+      return one;
+    };
+    describe(name, () => define({ ...way, name }, reach, prepare));
   }
 }

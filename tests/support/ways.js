@@ -12,5 +12,5 @@ export const WAYS = [
 ];
 
 export function nameOf({ transport, packed, skipNegotiation }) {
-  return `${transport}, ${packed ? "MessagePack" : "JSON"}${skipNegotiation ? ", not negotiated" : ""}`;
+  return `${transport} ${packed ? "MessagePack" : "JSON"}${skipNegotiation ? " not negotiated" : ""}`;
 }
