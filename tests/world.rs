@@ -13,6 +13,8 @@ mod calls;
 mod client;
 #[path = "world/connections.rs"]
 mod connections;
+#[path = "world/cors.rs"]
+mod cors;
 #[path = "world/endings.rs"]
 mod endings;
 #[path = "world/event_streams.rs"]
@@ -25,6 +27,8 @@ mod filters;
 mod front;
 #[path = "world/hall.rs"]
 mod hall;
+#[path = "world/lasting.rs"]
+mod lasting;
 #[path = "world/lifecycle.rs"]
 mod lifecycle;
 #[path = "world/limits.rs"]
@@ -51,6 +55,12 @@ mod regressions;
 mod requests;
 #[path = "world/results.rs"]
 mod results;
+#[path = "world/secrets.rs"]
+mod secrets;
+#[path = "world/stateful.rs"]
+mod stateful;
+#[path = "world/stateful_limits.rs"]
+mod stateful_limits;
 #[path = "world/threats.rs"]
 mod threats;
 #[path = "world/web.rs"]

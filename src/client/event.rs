@@ -30,6 +30,8 @@ pub enum Event {
         /// As in [`Event::Connected`].
         connection_id: Option<String>,
     },
+    /// The socket was lost, and the same connection goes on with another one.
+    Resumed,
     /// The server calls.
     Invocation(Invocation),
     /// A call of ours has ended.

@@ -103,6 +103,9 @@ impl Client {
             };
         }
         let message = self.options.protocol.read(record).map_err(|error| error.to_string())?;
+        if !self.count(now, &message)? {
+            return Ok(());
+        }
         match message {
             HubMessage::Invocation(invocation) => {
                 let mut arguments = invocation.arguments;
@@ -178,7 +181,10 @@ impl Client {
         body.clear();
         let written = write(self.options.protocol, &mut body);
         if written.is_ok() {
-            self.write_records(now, &body);
+            match self.session {
+                Some(_) => self.send_numbered(now, &body),
+                None => self.write_records(now, &body),
+            }
         }
         self.scratch = body;
         Ok(written?)

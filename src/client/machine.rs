@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::event::{CallId, Event, Outcome, QuestionId};
 use super::options::Options;
+use super::session::Session;
 use crate::base::{Moment, Rng};
 use crate::protocol::http::ResponseReader;
 use crate::protocol::hub_protocol::{RecordBuffer, ToArguments, WriteError};
@@ -31,6 +32,8 @@ pub struct Client {
     pub(super) connection_id: Option<String>,
     /// What opens the negotiated connection, until it is used.
     pub(super) token: Option<String>,
+    /// What outlives the socket, with stateful reconnect.
+    pub(super) session: Option<Session>,
     /// Why the connection ends, as far as that is known before the socket has gone.
     pub(super) farewell: Option<Farewell>,
     /// When the stage ends by time-out.
@@ -125,6 +128,7 @@ impl Client {
             records: RecordBuffer::default(),
             connection_id: None,
             token: None,
+            session: None,
             farewell: None,
             stage_ends: NEVER,
             last_received: Moment::START,
@@ -191,7 +195,8 @@ impl Client {
         let at = match self.stage {
             Stage::Idle | Stage::Connecting | Stage::Hanging => return None,
             Stage::Open => (self.last_received + self.options.server_timeout)
-                .min(self.last_sent + self.options.keep_alive_interval),
+                .min(self.last_sent + self.options.keep_alive_interval)
+                .min(self.session.as_ref().map_or(NEVER, |session| session.ack_at)),
             _ => self.stage_ends,
         };
         Some(at)
@@ -199,15 +204,20 @@ impl Client {
 
     /// Time has passed.
     pub fn on_time(&mut self, now: Moment) {
+        if self.stage == Stage::Open
+            && self.session.as_ref().is_some_and(|session| session.ack_at <= now)
+        {
+            self.acknowledge(now);
+        }
         match self.stage {
             Stage::Waiting if self.stage_ends <= now => self.connect(now),
             Stage::Negotiating(_) | Stage::Upgrading(_) | Stage::Handshaking
                 if self.stage_ends <= now =>
             {
-                self.fail("the server did not answer in time".into());
+                self.lose("the server did not answer in time".into());
             }
             Stage::Open if self.last_received + self.options.server_timeout <= now => {
-                self.fail(SERVER_TIMEOUT.into());
+                self.lose(SERVER_TIMEOUT.into());
             }
             Stage::Open if self.last_sent + self.options.keep_alive_interval <= now => {
                 self.ping(now);
@@ -225,7 +235,7 @@ impl Client {
         self.output.clear();
         self.reader = ResponseReader::default();
         self.stage_ends = now + self.options.handshake_timeout;
-        if self.options.skip_negotiation || self.token.is_some() {
+        if self.options.skip_negotiation || self.token.is_some() || self.is_resuming() {
             self.ask_upgrade();
         } else {
             self.ask_negotiate();
@@ -234,15 +244,16 @@ impl Client {
 
     /// There is no socket any more: it ended, broke, was closed as asked, or never came to be.
     pub fn on_lost(&mut self, now: Moment) {
-        let farewell = match self.stage {
-            Stage::Idle | Stage::Waiting => return,
-            _ => self.farewell.take(),
-        };
+        if matches!(self.stage, Stage::Idle | Stage::Waiting) || self.tries_to_resume() {
+            return;
+        }
+        let farewell = self.farewell.take();
         let farewell = farewell.unwrap_or_else(|| Farewell {
             error: Some("the connection was lost".into()),
             may_reconnect: true,
         });
         self.output.clear();
+        self.session = None;
         self.questions.clear();
         for call in std::mem::take(&mut self.calls) {
             let outcome = Outcome::Canceled;
@@ -336,9 +347,9 @@ impl Client {
         QuestionId(number)
     }
 
-    /// Whether calls can be made.
+    /// Whether calls can be made. While a lost socket is replaced they can; they wait for it.
     pub fn is_open(&self) -> bool {
-        self.stage == Stage::Open
+        self.stage == Stage::Open || self.is_resuming()
     }
 
     /// Whether it has ended, or has not started.
@@ -388,6 +399,9 @@ impl Client {
     /// The handshake was answered.
     pub(super) fn opened(&mut self, now: Moment) {
         self.stage = Stage::Open;
+        if let Some(session) = &mut self.session {
+            session.is_established = true;
+        }
         let connection_id = self.connection_id.clone();
         self.events.push_back(if std::mem::replace(&mut self.was_open, true) {
             Event::Reconnected { connection_id }
@@ -397,6 +411,14 @@ impl Client {
         self.attempts = 0;
         // At once, as the JavaScript client does: the server begins to watch us (§8.1, step 6).
         self.ping(now);
+    }
+
+    /// The socket is as good as lost: it is given up, and with stateful reconnect nothing else.
+    fn lose(&mut self, error: String) {
+        match &self.session {
+            Some(session) if session.is_established => self.stage = Stage::Hanging,
+            _ => self.fail(error),
+        }
     }
 
     /// The server broke a protocol.
@@ -412,6 +434,6 @@ impl Client {
     }
 }
 
-const NEVER: Moment = Moment::from_nanos(u64::MAX);
+pub(super) const NEVER: Moment = Moment::from_nanos(u64::MAX);
 
 const SERVER_TIMEOUT: &str = "Server timeout elapsed without receiving a message from the server.";

@@ -32,6 +32,7 @@ mod frames;
 mod machine;
 mod open;
 mod options;
+mod session;
 
 pub use event::{CallId, Event, Invocation, Outcome, Payload, QuestionId};
 pub use machine::{Client, Need, SendError};

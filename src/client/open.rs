@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::machine::{Client, Negotiation, Stage};
+use super::session::Session;
 use crate::base::Moment;
 use crate::protocol::http::{self, Incoming, Limits};
 use crate::protocol::hub_protocol::{RecordBuffer, handshake};
@@ -14,6 +15,8 @@ use crate::protocol::websocket::{self, Decoder, Role};
 struct Document {
     error: Option<String>,
     url: Option<String>,
+    #[serde(default)]
+    use_stateful_reconnect: bool,
     #[serde(default)]
     negotiate_version: i32,
     connection_id: Option<String>,
@@ -46,7 +49,9 @@ impl Client {
         let (path, query) = self.path_and_query();
         let separator = if query.is_empty() { "" } else { "&" };
         let path = path.trim_end_matches('/');
-        let target = format!("{path}/negotiate?{query}{separator}negotiateVersion=1");
+        let stateful =
+            if self.options.stateful_reconnect { "&useStatefulReconnect=true" } else { "" };
+        let target = format!("{path}/negotiate?{query}{separator}negotiateVersion=1{stateful}");
         let headers = self.headers();
         let headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -56,7 +61,9 @@ impl Client {
     }
 
     pub(super) fn ask_upgrade(&mut self) {
-        let id = self.token.take().map(|token| format!("id={token}"));
+        let token = self.token.take();
+        let token = token.or_else(|| self.session.as_ref().map(|session| session.token.clone()));
+        let id = token.map(|token| format!("id={token}"));
         let (path, query) = self.path_and_query();
         let mut target = path.to_owned();
         let query = Some(query.to_owned()).filter(|query| !query.is_empty());
@@ -141,8 +148,15 @@ impl Client {
             0 => self.connection_id.clone(),
             _ => document.connection_token,
         };
-        if self.token.is_none() {
+        let Some(token) = &self.token else {
             return Err("the answer to negotiate has no token".into());
+        };
+        if document.use_stateful_reconnect {
+            if !self.options.stateful_reconnect {
+                return Err("the server negotiates stateful reconnect, which nobody wanted".into());
+            }
+            let buffer_bytes = self.options.stateful_buffer_bytes;
+            self.session = Some(Session::new(token.clone(), buffer_bytes));
         }
         if negotiation.is_last {
             self.stage = Stage::Connecting;
@@ -158,10 +172,15 @@ impl Client {
         // The answer to the handshake has a separator whatever the protocol.
         self.records = RecordBuffer::default();
         self.last_received = now;
+        if self.session.as_ref().is_some_and(|session| session.is_established) {
+            self.resume(now);
+            return;
+        }
         let protocol = self.options.protocol.name().into();
+        let version = if self.session.is_some() { handshake::VERSION_STATEFUL } else { 1 };
         let mut body = std::mem::take(&mut self.scratch);
         body.clear();
-        handshake::Request { protocol, version: 1 }.write(&mut body);
+        handshake::Request { protocol, version }.write(&mut body);
         self.write_records(now, &body);
         self.scratch = body;
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::protocol::hub_protocol::HubProtocolKind;
+use crate::protocol::hub_protocol::{HubProtocolKind, STATEFUL_BUFFER_BYTES};
 
 /// Where a client goes, and its times. The defaults are those of the clients in the field (§4.4).
 #[derive(Clone, Debug)]
@@ -25,6 +25,15 @@ pub struct Options {
     pub handshake_timeout: Duration,
     /// How long the server may take to answer our Close (default 5 s).
     pub close_timeout: Duration,
+    /// Asks for stateful reconnect (default no): where the server allows it, a lost socket is
+    /// replaced by another, and nothing is lost or doubled (§5).
+    pub stateful_reconnect: bool,
+    /// Bytes of calls that may be sent ahead of the server's acknowledgement (default 100 000);
+    /// those behind them wait.
+    pub stateful_buffer_bytes: usize,
+    /// Attempts in a row to replace a lost socket (default 1, as the clients in the field); after
+    /// them the connection is lost, and `reconnect_delays` apply.
+    pub resume_attempts: u32,
     /// How long to wait before each attempt to reconnect. None: it does not reconnect. After the
     /// last one it gives up. [`RECONNECT_DELAYS`] are those of the clients in the field.
     pub reconnect_delays: Vec<Duration>,
@@ -43,6 +52,9 @@ impl Options {
             server_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(15),
             close_timeout: Duration::from_secs(5),
+            stateful_reconnect: false,
+            stateful_buffer_bytes: STATEFUL_BUFFER_BYTES,
+            resume_attempts: 1,
             reconnect_delays: Vec::new(),
         }
     }

@@ -55,6 +55,9 @@ pub(crate) trait Application: Any {
     /// The client sends no more.
     fn input_ended(&mut self, registry: &mut Registry, key: ConnectionKey, end: InputEnd<'_>);
 
+    /// A connection that had lost its socket has another one; the answer to the upgrade is queued.
+    fn resumed(&mut self, _registry: &mut Registry, _key: ConnectionKey) {}
+
     /// The connection has ended; it leaves all tables right after this, unless the answer is
     /// that it has to wait.
     fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) -> Parting;

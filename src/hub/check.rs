@@ -8,9 +8,18 @@ use crate::transport::{Connection, Stage};
 impl Registry {
     /// The first disagreement between the tables.
     pub(crate) fn check(&self) -> Result<(), String> {
+        let (mut kept, mut numbered) = (0, 0);
         for (key, connection) in self.connections.iter() {
+            if let Some(stateful) = &connection.stateful {
+                stateful.outbound.check()?;
+                kept += stateful.outbound.bytes();
+                numbered += 1;
+            }
             self.check_connection(key, connection)
                 .map_err(|what| format!("connection {key:?} ({:?}): {what}", connection.stage))?;
+        }
+        if (kept, numbered) != (self.kept.bytes, self.kept.connections) {
+            return Err(format!("{kept} bytes are kept by {numbered}, not as in {:?}", self.kept));
         }
         for key in self.questions.borrow().asked() {
             if self.get(key).is_none_or(|connection| connection.departed) {
@@ -31,11 +40,15 @@ impl Registry {
         // One frame may be of any size when it is the first.
         let behind = outbox.check()?;
         let most = connection.options.outbox.hard_bytes + CONTROL_BYTES;
-        if behind > most {
+        // What is behind an outbox with numbers has its own limit.
+        if behind > most && connection.stateful.is_none() {
             return Err(format!("{behind} bytes wait behind the first frame of {most} allowed"));
         }
         if connection.departed && connection.socket.is_none() && !connection.awaits_farewell() {
             return Err("it has left and has no socket, but is still known".into());
+        }
+        if connection.is_parked() && (connection.socket.is_some() || !outbox.is_empty()) {
+            return Err("it is parked and has a socket, or something for one".into());
         }
         let ends = connection.stage_ends != crate::transport::NEVER;
         if connection.stage == Stage::Closing && connection.departed && !ends {

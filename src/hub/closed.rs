@@ -16,6 +16,8 @@ pub enum Closed {
     Aborted,
     /// The transport vanished: reset, or ended without a word.
     Lost,
+    /// The transport vanished, and nobody came back within `disconnect_timeout` (§5.6).
+    NotResumed,
     /// The client was silent for longer than `client_timeout_interval` (§3.8).
     Silent,
     /// The client broke the hub protocol, or sent too much: type and text of the error.
@@ -74,6 +76,7 @@ impl Closed {
             Self::ByClient
             | Self::Aborted
             | Self::Lost
+            | Self::NotResumed
             | Self::Drained
             | Self::Moved
             | Self::Expired
@@ -88,7 +91,9 @@ impl Closed {
             Self::ByClient | Self::ByClientWithError(_) | Self::Aborted | Self::Refused { .. }
         );
         match self {
-            Self::Lost | Self::WebSocket { .. } | Self::Handshake => return None,
+            Self::Lost | Self::NotResumed | Self::WebSocket { .. } | Self::Handshake => {
+                return None;
+            }
             Self::ByClient | Self::ByClientWithError(_) => {
                 return Some(CloseMessage { error: None, allow_reconnect });
             }
@@ -101,10 +106,23 @@ impl Closed {
         Some(CloseMessage { error, allow_reconnect })
     }
 
+    /// Whether the last words wait until the client has acknowledged what is before them (§5.4):
+    /// not those for a client that broke off, or of which nothing is to be expected.
+    pub(super) fn waits_for_acks(&self) -> bool {
+        matches!(
+            self,
+            Self::Aborted
+                | Self::Unwritable(_)
+                | Self::Drained
+                | Self::Moved
+                | Self::Refused { .. }
+        )
+    }
+
     /// The code of the WebSocket Close frame (§2.2); none when the socket is gone.
     pub(super) fn websocket_code(&self) -> Option<u16> {
         match self {
-            Self::Lost => None,
+            Self::Lost | Self::NotResumed => None,
             Self::WebSocket { code, .. } => Some(*code),
             Self::Failed(_) => Some(1011),
             _ => Some(1000),
@@ -118,6 +136,7 @@ impl fmt::Display for Closed {
             Self::ByClient => f.write_str("closed by the client"),
             Self::Aborted => f.write_str("aborted by the hub"),
             Self::Lost => f.write_str("the transport was lost"),
+            Self::NotResumed => f.write_str("the transport was lost, and nobody came back"),
             Self::Drained => f.write_str("the server is going down"),
             Self::Moved => f.write_str("sent away by the hub, to come back"),
             Self::Expired => f.write_str("the authentication has expired"),

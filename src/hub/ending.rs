@@ -43,7 +43,11 @@ impl Registry {
             connection.failed |= failed;
             self.frame.clear();
             connection.framing.write_end(&mut self.frame, code, &ending.reason);
-            if !self.frame.is_empty() {
+            if connection.owes_last_words()
+                && let Some(stateful) = &mut connection.stateful
+            {
+                stateful.last_words.extend_from_slice(&self.frame);
+            } else if !self.frame.is_empty() {
                 connection.outbox.append_control(&self.frame, &mut self.pool);
             }
         }

@@ -16,13 +16,14 @@ use super::methods::{Ending, Methods};
 use super::options::HubOptions;
 use super::rate_limit::{Buckets, Charge};
 use super::registry::{Registry, kind_of};
+use super::stateful::queue_unnumbered;
 use super::tasks::{CallState, Local, Tasks};
 use crate::base::{ConnectionKey, Moment, SideTable};
-use crate::protocol::hub_protocol::HubMessage;
 use crate::protocol::hub_protocol::errors::DetailedErrors;
 use crate::protocol::hub_protocol::handshake::{self, Refusal, Request};
+use crate::protocol::hub_protocol::{HubMessage, HubProtocolKind};
 use crate::protocol::websocket::Kind;
-use crate::transport::{NEVER, Stage, Transport};
+use crate::transport::{Connection, Framing, NEVER, Stage, Transport};
 
 /// A hub, its method table, and what it keeps for each connection.
 pub(crate) struct HubEndpoint<H: Hub> {
@@ -84,6 +85,9 @@ impl<H: Hub> HubEndpoint<H> {
     /// Works through records until they end, the turn's share is used up, or one has to wait.
     fn process(&mut self, registry: &mut Registry, key: ConnectionKey, bytes: &mut [u8]) {
         let Some(connection) = registry.get_mut(key) else { return };
+        if let Some(stateful) = &mut connection.stateful {
+            stateful.looked_at = 0;
+        }
         let mut records = std::mem::take(&mut connection.records);
         let mut speaks = connection.hub.speaks;
         let mut input = bytes;
@@ -114,6 +118,8 @@ impl<H: Hub> HubEndpoint<H> {
                     }
                 }
                 Flow::Next => {}
+                // Behind the call that ended it may be what its last words wait for.
+                Flow::Ended if registry.get(key).is_some_and(Connection::owes_last_words) => {}
                 Flow::Ended => break,
                 Flow::Blocked => {
                     // The call and what is behind it wait until a running call has ended (§6.4).
@@ -130,16 +136,21 @@ impl<H: Hub> HubEndpoint<H> {
             }
         }
         let now = registry.now;
+        let mut looks_ahead = false;
         if let Some(connection) = registry.get_mut(key)
-            && connection.stage != Stage::Closing
+            && (connection.stage != Stage::Closing || connection.owes_last_words())
         {
             connection.records = records;
+            looks_ahead = connection.stateful.is_some() && !connection.backlog.is_empty();
             if count > 0 && connection.hub.armed && !connection.hub.blocked {
                 // Any message is a sign of life (COR-115).
                 connection.silent_at = now + self.options.client_timeout_interval;
             }
         }
         registry.mark(key);
+        if looks_ahead {
+            self.look_ahead(registry, key);
+        }
     }
 
     /// Works through what came before the input ended, whatever the share of a turn is: it is
@@ -181,13 +192,14 @@ impl<H: Hub> HubEndpoint<H> {
             (Stage::Handshaking, _) => self.on_handshake(registry, key, record),
             (Stage::Open, _) if connection.hub.connecting => Flow::Blocked,
             (Stage::Open, Some(protocol)) => {
+                let has_numbers = connection.stateful.is_some();
                 let charge = self.charge(registry.now, key, record.len());
-                let flow = match (protocol.read(record), charge) {
-                    (Ok(message), Charge::Excess) => {
-                        self.on_excess(registry, key, protocol, message)
+                let flow = match protocol.read(record) {
+                    Ok(message) if has_numbers => {
+                        self.on_numbered(registry, key, protocol, message, charge)
                     }
-                    (Ok(message), _) => self.on_message(registry, key, message),
-                    (Err(error), _) => {
+                    Ok(message) => self.on_charged(registry, key, protocol, message, charge),
+                    Err(error) => {
                         let detail = error.detail.into();
                         registry.end(key, Closed::Protocol { type_name: error.type_name, detail });
                         Flow::Ended
@@ -198,7 +210,25 @@ impl<H: Hub> HubEndpoint<H> {
                 }
                 flow
             }
+            (Stage::Closing, Some(protocol)) if connection.owes_last_words() => {
+                Self::on_late_record(registry, key, protocol, record)
+            }
             _ => Flow::Ended,
+        }
+    }
+
+    /// A message that is within its limits, or is not.
+    pub(super) fn on_charged(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        protocol: HubProtocolKind,
+        message: HubMessage<'_>,
+        charge: Charge,
+    ) -> Flow {
+        match charge {
+            Charge::Excess => self.on_excess(registry, key, protocol, message),
+            Charge::Free | Charge::Paid(_) => self.on_message(registry, key, message),
         }
     }
 
@@ -244,10 +274,11 @@ impl<H: Hub> HubEndpoint<H> {
     fn on_handshake(&mut self, registry: &mut Registry, key: ConnectionKey, record: &[u8]) -> Flow {
         let transport = registry.get(key).and_then(|connection| connection.transport);
         let binary = transport.is_none_or(Transport::is_binary);
+        let allowed = &self.options.supported_protocols;
         let chosen = Request::read(record)
-            .and_then(|request| request.choose(&self.options.supported_protocols, binary));
-        let protocol = match chosen {
-            Ok(protocol) => protocol,
+            .and_then(|request| Ok((request.choose(allowed, binary)?, request.version)));
+        let (protocol, version) = match chosen {
+            Ok(chosen) => chosen,
             Err(refusal) => {
                 self.refuse(registry, key, &refusal);
                 return Flow::Ended;
@@ -256,6 +287,8 @@ impl<H: Hub> HubEndpoint<H> {
         let now = registry.now;
         let Some(connection) = registry.get_mut(key) else { return Flow::Ended };
         connection.hub.speaks = Some(protocol);
+        let may_be_stateful =
+            connection.hub.may_be_stateful && connection.framing == Framing::WebSocket;
         if !connection.polls() {
             // A poll that is answered every 90 s keeps itself alive (COR-057).
             connection.ping_at = now + self.options.keep_alive_interval;
@@ -264,6 +297,9 @@ impl<H: Hub> HubEndpoint<H> {
         // The kind of messages has changed by now: the answer to a binary protocol is binary, the
         // refusals above are text (COR-034).
         queue(registry, key, |out| out.extend_from_slice(handshake::ACCEPTED));
+        if may_be_stateful && version >= handshake::VERSION_STATEFUL {
+            registry.begin_numbers(key, self.options.stateful_reconnect_buffer_size);
+        }
         self.states.insert(key, H::State::default());
         if self.options.rate_limit.is_some() {
             self.buckets.insert(key, Buckets::default());
@@ -342,12 +378,16 @@ impl<H: Hub> Application for HubEndpoint<H> {
     fn received(&mut self, registry: &mut Registry, key: ConnectionKey, piece: Piece<'_>) {
         // Boundaries of WebSocket messages mean nothing to a hub (§0.3).
         let Some(connection) = registry.get_mut(key) else { return };
-        if connection.stage == Stage::Closing {
+        if connection.stage == Stage::Closing && !connection.owes_last_words() {
             return;
         }
         if connection.hub.blocked || !connection.backlog.is_empty() {
             connection.backlog.extend_from_slice(piece.bytes);
+            let looks_ahead = connection.stateful.is_some();
             registry.mark(key);
+            if looks_ahead {
+                self.look_ahead(registry, key);
+            }
             return;
         }
         self.process(registry, key, piece.bytes);
@@ -355,7 +395,8 @@ impl<H: Hub> Application for HubEndpoint<H> {
 
     fn resume(&mut self, registry: &mut Registry, key: ConnectionKey) {
         let Some(connection) = registry.get_mut(key) else { return };
-        if connection.stage == Stage::Closing || connection.hub.blocked {
+        let is_over = connection.stage == Stage::Closing && !connection.owes_last_words();
+        if is_over || connection.hub.blocked {
             return;
         }
         let mut backlog = std::mem::take(&mut connection.backlog);
@@ -369,6 +410,10 @@ impl<H: Hub> Application for HubEndpoint<H> {
             self.refuse(registry, key, &Refusal::Canceled);
             return;
         }
+        if connection.stateful.is_some() && !Self::on_numbers_alarm(registry, key) {
+            return;
+        }
+        let Some(connection) = registry.get_mut(key) else { return };
         let Some(protocol) = connection.hub.speaks else { return };
         if connection.silent_at <= now {
             registry.end(key, Closed::Silent);
@@ -377,13 +422,16 @@ impl<H: Hub> Application for HubEndpoint<H> {
         if connection.ping_at <= now {
             // Whatever else was sent meanwhile: .NET counts from its last ping (COR-113).
             connection.ping_at = now + self.options.keep_alive_interval;
-            queue(registry, key, |out| protocol.write_ping(out));
+            queue_unnumbered(registry, key, |out| protocol.write_ping(out));
         }
     }
 
     fn input_ended(&mut self, registry: &mut Registry, key: ConnectionKey, end: InputEnd<'_>) {
         let orderly = matches!(end, InputEnd::Closed { .. });
         self.process_rest(registry, key);
+        if !orderly && registry.park(key) {
+            return;
+        }
         let Some(connection) = registry.get(key) else { return };
         let closed = match connection.records.finish() {
             Err(error) if connection.stage == Stage::Open => {
@@ -397,6 +445,10 @@ impl<H: Hub> Application for HubEndpoint<H> {
             connection.hub.speaks = None;
         }
         registry.end_with(key, closed, orderly.then_some(1000), "");
+    }
+
+    fn resumed(&mut self, registry: &mut Registry, key: ConnectionKey) {
+        self.on_resumed(registry, key);
     }
 
     fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) -> Parting {

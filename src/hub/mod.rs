@@ -23,6 +23,7 @@ mod options;
 mod rate_limit;
 mod registry;
 mod reply;
+mod stateful;
 mod tasks;
 mod world;
 
@@ -64,6 +65,14 @@ pub trait Hub: Sized + 'static {
     fn on_connected(&mut self, context: &mut Context<'_, Self>) -> Result<(), HubError> {
         let _ = context;
         Ok(())
+    }
+
+    /// The client has lost its WebSocket and come back on another one, with the same id, groups and
+    /// state. So many messages were sent to it then that it may not have had. Only with
+    /// `ConnectionOptions::allow_stateful_reconnects`; a client that does not come back ends with
+    /// [`Closed::NotResumed`].
+    fn on_resumed(&mut self, context: &mut Context<'_, Self>, replayed: u64) {
+        let _ = (context, replayed);
     }
 
     /// The connection has ended. It is still in its groups, but nothing reaches it any more

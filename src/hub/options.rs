@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rate_limit::RateLimit;
-use crate::protocol::hub_protocol::HubProtocolKind;
+use crate::protocol::hub_protocol::{HubProtocolKind, STATEFUL_BUFFER_BYTES};
 
 /// Options of one hub, with the names and defaults of ASP.NET Core SignalR (§4.1).
 #[derive(Clone, Debug)]
@@ -25,6 +25,9 @@ pub struct HubOptions {
     pub maximum_parallel_invocations_per_client: u16,
     /// The hub protocols that clients may choose (default all; `SupportedProtocols`, §4.1).
     pub supported_protocols: Vec<HubProtocolKind>,
+    /// Bytes that may be sent to a client with stateful reconnect ahead of its acknowledgement
+    /// (default 100 000, COR-147). What follows waits, up to `OutboxLimits::hard_bytes`.
+    pub stateful_reconnect_buffer_size: usize,
     /// How much one connection may send (default: no limit but those of its buffers).
     pub rate_limit: Option<RateLimit>,
 }
@@ -39,6 +42,7 @@ impl Default for HubOptions {
             enable_detailed_errors: false,
             maximum_parallel_invocations_per_client: 1,
             supported_protocols: HubProtocolKind::ALL.to_vec(),
+            stateful_reconnect_buffer_size: STATEFUL_BUFFER_BYTES,
             rate_limit: None,
         }
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::ask::Questions;
 use super::closed::Closed;
 use super::ending::Ending;
+use super::stateful::Kept;
 use super::world::World;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
 use crate::protocol::hub_protocol::HubProtocolKind;
@@ -30,6 +31,7 @@ pub(crate) struct Registry {
     pub(crate) ring: Ring,
     pub(super) connections: Table<ConnectionKey, Connection>,
     pub(super) worlds: Vec<World>,
+    pub(super) kept: Kept,
     by_token: HashMap<ConnectionId, ConnectionKey>,
     by_id: HashMap<ConnectionId, ConnectionKey>,
     dirty: Vec<ConnectionKey>,
@@ -42,13 +44,13 @@ pub(crate) struct Registry {
     /// What clients were asked; shared with those who wait for the answers.
     pub(super) questions: Rc<RefCell<Questions>>,
     /// One message, encoded in each hub protocol that its audience speaks.
-    bodies: [Vec<u8>; HubProtocolKind::ALL.len()],
+    pub(super) bodies: [Vec<u8>; HubProtocolKind::ALL.len()],
     /// Every hub protocol that was ever chosen here.
     spoken: Protocols,
     answer: Vec<u8>,
     pub(super) frame: Vec<u8>,
     audience: Vec<u32>,
-    counters: Counters,
+    pub(super) counters: Counters,
 }
 
 /// What happened in a shard, counted since its beginning.
@@ -62,6 +64,14 @@ pub struct Counters {
     pub sent: u64,
     /// Connections that ended because they read too slowly.
     pub too_slow: u64,
+    /// Times that a connection with stateful reconnect lost its socket.
+    pub parked: u64,
+    /// Times that its client came back; the rest of them ended, or still wait.
+    pub resumed: u64,
+    /// Messages that were sent when clients came back: again, or for the first time.
+    pub replayed: u64,
+    /// Connections that ended because nobody came back in time.
+    pub not_resumed: u64,
     /// Connections that ended because the peer broke a protocol.
     pub violations: u64,
     /// Calls that were refused because of a rate limit.
@@ -99,6 +109,7 @@ impl Registry {
             ring,
             connections: Table::default(),
             worlds: Vec::new(),
+            kept: Kept::new(usize::MAX),
             by_token: HashMap::default(),
             by_id: HashMap::default(),
             dirty: Vec::new(),
@@ -215,8 +226,9 @@ impl Registry {
 
     /// Forgets a connection that has left and has no socket any more.
     pub(crate) fn forget(&mut self, key: ConnectionKey) -> Option<Connection> {
-        let connection = self.connections.remove(key)?;
+        let mut connection = self.connections.remove(key)?;
         self.by_token.remove(&connection.token);
+        self.forget_kept(connection.stateful.take());
         Some(connection)
     }
 
@@ -307,17 +319,17 @@ impl Registry {
                 connection.outbox.drop_waiting(&mut self.pool);
             }
             Closed::Protocol { .. } | Closed::WebSocket { .. } => self.counters.violations += 1,
+            Closed::NotResumed => self.counters.not_resumed += 1,
             _ => {}
         }
+        self.frame.clear();
         if let Some(protocol) = connection.hub.speaks
             && let Some(message) = closed.message(connection.hub.detailed)
         {
             let body = &mut self.bodies[protocol.index()];
             body.clear();
             protocol.write_close(body, message.error.as_deref(), message.allow_reconnect);
-            self.frame.clear();
             connection.framing.write(&mut self.frame, kind_of(protocol), body);
-            connection.outbox.append_control(&self.frame, &mut self.pool);
         }
         connection.cut = code.is_none();
         connection.failed = matches!(closed, Closed::Failed(_));
@@ -333,6 +345,12 @@ impl Registry {
         connection.silent_at = NEVER;
         connection.expires_at = NEVER;
         connection.backlog = Vec::new();
+        if !self.keep_last_words(key, &closed)
+            && !self.frame.is_empty()
+            && let Some(connection) = self.connections.get_mut(key)
+        {
+            connection.outbox.append_control(&self.frame, &mut self.pool);
+        }
         self.ending.push(Ending { key, closed, code, reason: reason.into() });
         self.mark(key);
     }
@@ -411,7 +429,13 @@ impl Registry {
         if !connection.is_open() {
             return Delivery::default();
         }
-        let queued = append(connection, kind, body, &mut self.frame, &mut self.pool);
+        let queued = if connection.stateful.is_some() {
+            let framing = connection.framing;
+            let frame = self.pool.fill(|bytes| framing.write(bytes, kind, body));
+            self.kept.queue(connection, frame, body.len(), self.now)
+        } else {
+            append(connection, kind, body, &mut self.frame, &mut self.pool)
+        };
         if queued.is_err() {
             self.end(key, Closed::TooSlow(OUTBOX_FULL));
             return Delivery { queued: 0, refused: 1 };
@@ -522,14 +546,18 @@ impl Registry {
             if !connection.is_open() || connection.hub.speaks != speaks {
                 continue;
             }
-            let queued = if is_alone {
+            let queued = if is_alone && connection.stateful.is_none() {
                 append(connection, kind, body, &mut self.frame, &mut self.pool)
             } else {
                 let framing = connection.framing;
                 let shared = framed[framing as usize].get_or_insert_with(|| {
                     self.pool.fill(|bytes| framing.write(bytes, kind, body))
                 });
-                connection.outbox.push(shared, &connection.options.outbox)
+                if connection.stateful.is_some() {
+                    self.kept.queue(connection, shared.clone(), body.len(), self.now)
+                } else {
+                    connection.outbox.push(shared, &connection.options.outbox)
+                }
             };
             if queued.is_err() {
                 slow.push(key);

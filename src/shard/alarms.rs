@@ -117,7 +117,8 @@ impl Engine {
         let until = since + connection.options.outbox.stall_timeout;
         if until > now {
             self.arm_socket(socket, until);
-        } else if connection.stage == Stage::Closing {
+        } else if connection.stage == Stage::Closing || connection.is_resumable() {
+            // Who may come back on another socket has lost this one, and nothing else.
             self.close_socket(socket, true);
         } else {
             self.registry.end(key, Closed::TooSlow(STALLED));

@@ -15,7 +15,7 @@ use crate::protocol::negotiate;
 use crate::protocol::url;
 use crate::protocol::websocket::{self, Decoder, Role, Verdict};
 use crate::raw::Otherwise;
-use crate::transport::{HttpStage, SocketStage, Stage, Transport, WebSocketStage};
+use crate::transport::{Connection, HttpStage, SocketStage, Stage, Transport, WebSocketStage};
 
 /// What became of a request.
 pub(super) enum Answer {
@@ -41,12 +41,9 @@ impl Engine {
         if let Some(elsewhere) = self.redirect(request) {
             return elsewhere;
         }
-        let versions: SmallVec<[String; 1]> = url::query_pairs(request.head().raw_query())
-            .filter(|(name, _)| name.eq_ignore_ascii_case("negotiateVersion"))
-            .map(|(_, value)| value.into_owned())
-            .collect();
+        let versions = parameters(request, "negotiateVersion");
         let mut body = Vec::new();
-        match negotiate::choose_version(&versions, mount.options.minimum_protocol_version) {
+        match negotiate::choose_version(versions, mount.options.minimum_protocol_version) {
             Err(error) => negotiate::write_error(&mut body, &error.to_string()),
             Ok(version) => {
                 if self.registry.len() >= self.http.connections_max {
@@ -55,8 +52,12 @@ impl Engine {
                 let key = self.registry.create(mount.world, mount.options.clone(), version > 0);
                 let connection = self.registry.get_mut(key).expect("it was just made");
                 connection.identity = identity;
+                let is_stateful = mount.options.allow_stateful_reconnects
+                    && negotiate::asks_stateful(parameters(request, "useStatefulReconnect"));
+                // In version 0 others know what opens it: nobody may take it over (T-SR).
+                connection.hub.may_be_stateful = is_stateful && version > 0;
                 negotiate::Response {
-                    stateful_reconnect: false,
+                    stateful_reconnect: is_stateful,
                     version,
                     connection_id: &connection.id.to_string(),
                     connection_token: &connection.token.to_string(),
@@ -138,7 +139,12 @@ impl Engine {
         };
         from_our_pages(mount, request)?;
         let key = if id.is_some() {
-            self.named(mount, http, id)?
+            let key = self.named(mount, http, id)?;
+            if self.registry.get(key).is_some_and(Connection::is_resumable) {
+                offers(mount, Transport::WebSockets)?;
+                return self.resume(socket, key, http, request, accept);
+            }
+            key
         } else {
             // Without negotiation (§1.9).
             offers(mount, Transport::WebSockets)?;
@@ -230,6 +236,19 @@ impl Engine {
         accept: &str,
     ) {
         self.carry(key, Transport::WebSockets, http, request);
+        self.speak_frames(socket_key, key, http, request, accept);
+        self.begin(key);
+    }
+
+    /// Answers the upgrade: the socket carries a connection from now on.
+    fn speak_frames(
+        &mut self,
+        socket_key: SocketKey,
+        key: ConnectionKey,
+        http: &mut HttpStage,
+        request: &Request<'_>,
+        accept: &str,
+    ) {
         let offered = websocket::offered_subprotocols(request.head());
         let offered: SmallVec<[&str; 4]> = offered.collect();
         let connection = self.registry.get_mut(key).expect("it was found or made just now");
@@ -249,7 +268,41 @@ impl Engine {
                 peer_closed: false,
             });
         }
-        self.begin(key);
+    }
+
+    /// A client comes back to a connection with stateful reconnect: no handshake, nobody new
+    /// (COR-142). Who has the token takes over: the old socket may look alive for long after the
+    /// client has given it up.
+    fn resume(
+        &mut self,
+        socket: SocketKey,
+        key: ConnectionKey,
+        http: &mut HttpStage,
+        request: &Request<'_>,
+        accept: &str,
+    ) -> Result<Answer, Response<'static>> {
+        let Some(connection) = self.registry.get(key) else { return Err(ended()) };
+        // Whoever comes back has to be who left: nobody, too, is somebody else here.
+        let (owner, identity) = (connection.identity.as_deref(), http.identity.as_deref());
+        let is_owner = owner.map(Identity::id) == identity.map(Identity::id);
+        let is_user = connection.options.user_id.is_none_or(|user_id| {
+            user_id(&request.to_head(), identity).as_deref() == connection.user.as_deref()
+        });
+        if !(is_owner && is_user) {
+            return Err(forbidden());
+        }
+        if let Some(old) = connection.socket {
+            self.close_socket(old, true);
+        }
+        // What the old socket had brought may have ended it.
+        let Some(connection) = self.registry.get(key).filter(|known| known.is_parked()) else {
+            return Err(ended());
+        };
+        let world = connection.world as usize;
+        self.prolong(key, http.identity.take());
+        self.speak_frames(socket, key, http, request, accept);
+        self.apps[world].resumed(&mut self.registry, key);
+        Ok(Answer::Upgraded)
     }
 
     /// Remembers what carries a connection from now on, the request that began it, and whose that
@@ -316,6 +369,14 @@ pub(super) fn uncached(response: Response<'static>) -> Response<'static> {
         .header("Cache-Control", "no-cache, no-store")
         .header("Pragma", "no-cache")
         .header("Expires", "Thu, 01 Jan 1970 00:00:00 GMT")
+}
+
+/// The values of a query parameter, in whatever letter case it is named (COR-005).
+fn parameters(request: &Request<'_>, name: &str) -> SmallVec<[String; 1]> {
+    url::query_pairs(request.head().raw_query())
+        .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.into_owned())
+        .collect()
 }
 
 /// Whether the client asks for an event stream: the media type as an element of its own, without

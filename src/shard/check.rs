@@ -37,8 +37,10 @@ impl Engine {
                 return Err(format!("{key:?} is on a socket that is gone"));
             }
             let is_leaving = connection.stage == Stage::Closing && !connection.departed;
-            let may_be_alone =
-                connection.polls() || connection.stage == Stage::Negotiated || is_leaving;
+            let may_be_alone = connection.polls()
+                || connection.stage == Stage::Negotiated
+                || connection.is_parked()
+                || is_leaving;
             if connection.socket.is_none() && !may_be_alone {
                 return Err(format!("{key:?} has no socket"));
             }

@@ -28,6 +28,11 @@ impl Engine {
         }
         let now = self.registry.now;
         self.ops.push(Op::StopAccepting);
+        // Nobody can be told who is not there.
+        let parked = self.registry.iter().filter(|(_, connection)| connection.is_parked());
+        for key in parked.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.registry.end(key, Closed::Drained);
+        }
         let mut left: Vec<ConnectionKey> = self.registry.iter().map(|(key, _)| key).collect();
         // The last come last: taken from the end.
         left.reverse();

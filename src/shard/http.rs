@@ -30,6 +30,10 @@ pub struct HttpOptions {
     /// SignalR (and raw) connections of one shard at most (default 1 000 000); one more is
     /// answered with 503 (T-NEG).
     pub connections_max: usize,
+    /// Bytes that the connections of one shard with stateful reconnect keep until their clients
+    /// have acknowledged them (default 256 MiB). Above it, those end that keep more than an equal
+    /// share.
+    pub stateful_bytes_max: usize,
 }
 
 impl Default for HttpOptions {
@@ -41,6 +45,7 @@ impl Default for HttpOptions {
             linger_timeout: Duration::from_secs(5),
             sockets_max: usize::MAX,
             connections_max: 1_000_000,
+            stateful_bytes_max: 256 * 1024 * 1024,
         }
     }
 }
@@ -130,8 +135,7 @@ impl Engine {
             Some(shared) if shared.len() > COPIED_BODY_BYTES_MAX => {
                 response.write_head(&mut head, reply_to);
                 http.outbox.append_control(&head, pool);
-                let limits = OutboxLimits { hard_bytes: usize::MAX, ..OutboxLimits::default() };
-                http.outbox.push(shared, &limits).expect("there is no limit");
+                http.outbox.push_over(shared);
             }
             _ => {
                 response.write(&mut head, reply_to);

@@ -24,7 +24,8 @@ use std::rc::Rc;
 use crate::auth::Authenticate;
 use crate::base::{ConnectionKey, Moment, Rng, SideTable, SocketKey, WallClock, Wheel};
 use crate::hub::{
-    Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, Registry, Ring, contained,
+    Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, InputEnd, Registry, Ring,
+    contained,
 };
 use crate::io::{Completion, Op};
 use crate::raw::{
@@ -70,6 +71,7 @@ impl Engine {
         let exchanges = Exchanges::new(ring.clone());
         let mut registry = Registry::new(rng, ring);
         registry.now = now;
+        registry.limit_kept(http.stateful_bytes_max);
         Self {
             registry,
             apps: Vec::new(),
@@ -408,12 +410,15 @@ impl Engine {
         }
     }
 
-    /// A connection has no socket any more.
+    /// A connection has no socket any more. One with stateful reconnect is parked.
     fn part(&mut self, key: ConnectionKey) {
         let Some(connection) = self.registry.get_mut(key) else { return };
         connection.socket = None;
         if connection.departed {
             self.forget(key);
+        } else if connection.is_resumable() {
+            let world = connection.world as usize;
+            self.apps[world].input_ended(&mut self.registry, key, InputEnd::Lost);
         } else {
             // It leaves the tables at the end of the turn.
             self.registry.end(key, Closed::Lost);

@@ -9,7 +9,7 @@ use super::attach::{Answer, ended, uncached};
 use crate::base::{ConnectionKey, SocketKey};
 use crate::hub::InputEnd;
 use crate::protocol::http::{ReplyTo, Request, Response};
-use crate::transport::{Framing, HttpStage, OutboxLimits, Pending, Stage, Transport};
+use crate::transport::{Framing, HttpStage, Pending, Stage, Transport};
 
 impl Engine {
     /// A poll of a connection that is carried by nothing yet, or by long polling.
@@ -129,9 +129,8 @@ impl Engine {
         response.write_head(&mut head, reply_to);
         if let Some((connection, pool, _)) = self.registry.connection_and_buffers(key) {
             http.outbox.append_control(&head, pool);
-            let limits = OutboxLimits { hard_bytes: usize::MAX, ..OutboxLimits::default() };
             for frame in connection.outbox.take_all(now) {
-                http.outbox.push(frame, &limits).expect("there is no limit");
+                http.outbox.push_over(frame);
             }
         }
         self.give_http(socket_key, http);

@@ -4,7 +4,7 @@ use super::Engine;
 use crate::base::{ConnectionKey, SocketKey};
 use crate::hub::{Closed, InputEnd, Piece};
 use crate::protocol::websocket::{self, Event, OpCode};
-use crate::transport::{SocketStage, Stage};
+use crate::transport::{Connection, SocketStage, Stage};
 
 impl Engine {
     pub(super) fn on_frames(&mut self, key: SocketKey, bytes: &mut [u8]) {
@@ -31,7 +31,7 @@ impl Engine {
             };
             match event {
                 Event::Data { kind, bytes, last, .. } => {
-                    if connection.stage != Stage::Closing {
+                    if connection.stage != Stage::Closing || connection.owes_last_words() {
                         let piece = Piece { kind, bytes, last };
                         self.apps[world].received(&mut self.registry, connection_key, piece);
                     }
@@ -68,7 +68,12 @@ impl Engine {
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let SocketStage::WebSocket(websocket) = &mut socket.stage else { return };
         let connection = websocket.connection;
-        self.on_input_ended(connection, InputEnd::Lost);
+        if self.registry.get(connection).is_some_and(Connection::is_resumable) {
+            // The socket is lost, and the connection with it is not.
+            self.close_socket(key, false);
+        } else {
+            self.on_input_ended(connection, InputEnd::Lost);
+        }
     }
 
     fn on_input_ended(&mut self, key: ConnectionKey, end: InputEnd<'_>) {

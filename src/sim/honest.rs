@@ -195,6 +195,10 @@ impl Player {
                 self.finish();
                 self.is_fair(error.as_deref())
             }
+            Event::Resumed => {
+                trace.note(now, format_args!("client {number} goes on"));
+                Ok(())
+            }
             Event::Completed { call, outcome } => self.on_completed(now, call, &outcome, trace),
             Event::Invocation(invocation) => self.on_invocation(now, &invocation, trace),
         }

@@ -397,6 +397,10 @@ impl World {
             sum.sent += one.sent;
             sum.too_slow += one.too_slow;
             sum.violations += one.violations;
+            sum.parked += one.parked;
+            sum.resumed += one.resumed;
+            sum.replayed += one.replayed;
+            sum.not_resumed += one.not_resumed;
             sum.rate_limited += one.rate_limited;
             sum.panics += one.panics;
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Alarm, Framing, Outbox, OutboxLimits, Transport};
+use super::{Alarm, Framing, Outbox, OutboxLimits, Stateful, Transport};
 use crate::auth::{Cors, Identity, Origins, Policy};
 use crate::base::{ConnectionId, Moment, SocketKey};
 use crate::protocol::http::RequestHead;
@@ -22,8 +22,8 @@ pub struct ConnectionOptions {
     pub application_max_buffer_bytes: usize,
     /// The transports that are offered (default all three, §4.2).
     pub transports: Transports,
-    /// How long a negotiated connection may stay without a transport, and one over long polling
-    /// without a poll (default 15 s, §4.3).
+    /// How long a negotiated connection may stay without a transport, one over long polling
+    /// without a poll, and one with stateful reconnect without a socket (default 15 s, §4.3).
     pub disconnect_timeout: Duration,
     /// How long a poll waits for something to say (default 90 s, §2.4).
     pub poll_timeout: Duration,
@@ -32,6 +32,10 @@ pub struct ConnectionOptions {
     pub close_timeout: Duration,
     /// The lowest negotiate version that is served (default 0, COR-005).
     pub minimum_protocol_version: i32,
+    /// Whether a client that asks for it may come back after it has lost its WebSocket, as if
+    /// nothing had happened (default no; `AllowStatefulReconnects`, §5). How much is kept for it:
+    /// `HubOptions::stateful_reconnect_buffer_size`.
+    pub allow_stateful_reconnects: bool,
     /// WebSocket subprotocols that are spoken here, best first (default none): the first one that
     /// the client offers is chosen (COR-042).
     pub sub_protocols: Vec<String>,
@@ -74,6 +78,7 @@ impl Default for ConnectionOptions {
             poll_timeout: Duration::from_secs(90),
             close_timeout: Duration::from_secs(5),
             minimum_protocol_version: 0,
+            allow_stateful_reconnects: false,
             sub_protocols: Vec::new(),
             websocket: websocket::Limits::default(),
             outbox: OutboxLimits::default(),
@@ -124,6 +129,8 @@ pub struct Connection {
     pub posts: VecDeque<SocketKey>,
     /// What is on its way to the client.
     pub outbox: Outbox,
+    /// What outlives its sockets, with stateful reconnect.
+    pub stateful: Option<Box<Stateful>>,
     /// The unfinished message from the client.
     pub records: RecordBuffer,
     /// Bytes from the client that wait behind a busy hub, or the message of a raw connection that
@@ -182,6 +189,8 @@ pub struct HubState {
     pub speaks: Option<HubProtocolKind>,
     /// The client may read the details of errors.
     pub detailed: bool,
+    /// Stateful reconnect was negotiated; the handshake decides (§5.1).
+    pub may_be_stateful: bool,
 }
 
 /// A moment that does not come.
@@ -207,6 +216,7 @@ impl Connection {
             poll: None,
             posts: VecDeque::new(),
             outbox: Outbox::default(),
+            stateful: None,
             records: RecordBuffer::default(),
             backlog: Vec::new(),
             stage_ends: now + options.disconnect_timeout,
@@ -232,7 +242,11 @@ impl Connection {
     /// The earliest moment at which something is due.
     pub fn deadline(&self) -> Moment {
         let hub = self.ping_at.min(self.silent_at);
-        self.stage_ends.min(self.poll_ends).min(hub).min(self.expires_at)
+        let plain = self.stage_ends.min(self.poll_ends).min(hub).min(self.expires_at);
+        match &self.stateful {
+            None => plain,
+            Some(stateful) => plain.min(stateful.deadline()),
+        }
     }
 
     /// Whether it goes over long polling.
@@ -257,8 +271,30 @@ impl Connection {
 
     /// Whether more should be read from the client: not while too much waits in either direction.
     pub fn wants_input(&self) -> bool {
-        self.backlog.len() <= self.options.application_max_buffer_bytes
-            && self.outbox.bytes() <= self.options.outbox.soft_bytes
+        self.outbox.bytes() <= self.options.outbox.soft_bytes
+            && (self.backlog.len() <= self.options.application_max_buffer_bytes
+                || self.backlog.len() <= self.options.outbox.hard_bytes && self.is_holding())
+    }
+
+    /// Whether messages wait for an acknowledgement of the client. It may come behind calls that
+    /// wait as well, and has to be found there (§5.4).
+    pub fn is_holding(&self) -> bool {
+        self.stateful.as_ref().is_some_and(|stateful| stateful.outbound.is_holding())
+    }
+
+    /// Whether it has lost its socket, and somebody may come back (§5.5).
+    pub fn is_parked(&self) -> bool {
+        self.stateful.as_ref().is_some_and(|stateful| stateful.is_parked)
+    }
+
+    /// Whether it survives the loss of its socket.
+    pub fn is_resumable(&self) -> bool {
+        self.stateful.is_some() && self.stage == Stage::Open
+    }
+
+    /// Whether its last words wait until the client has acknowledged what is before them.
+    pub fn owes_last_words(&self) -> bool {
+        self.stateful.as_ref().is_some_and(|stateful| !stateful.last_words.is_empty())
     }
 
     /// Whether messages may be queued for it.

@@ -6,6 +6,7 @@ mod connection;
 mod kind;
 mod outbox;
 mod socket;
+mod stateful;
 
 pub use alarm::Alarm;
 pub(crate) use connection::NEVER;
@@ -13,3 +14,4 @@ pub use connection::{Connection, ConnectionOptions, HubState, Stage, UserId};
 pub use kind::{Framing, Transport};
 pub use outbox::{Joiner, Outbox, OutboxLimits, Overflow};
 pub use socket::{EventStreamStage, HttpStage, Pending, Socket, SocketStage, WebSocketStage};
+pub use stateful::Stateful;

@@ -1,4 +1,4 @@
-//! What is on its way to one client: shared frames, numbered, bounded.
+//! What is on its way to one client: shared frames, bounded.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -35,19 +35,18 @@ pub struct Overflow;
 #[derive(Debug)]
 struct Frame {
     bytes: Shared,
-    /// How many numbered messages are in it. None in control frames and response heads.
-    messages: u32,
+    /// Whether messages are in it; if not, a control frame or the head of a response.
+    has_messages: bool,
 }
 
 /// The queue of one connection (or of one socket that speaks HTTP).
 ///
-/// Numbered messages count 1, 2, 3, …: `first` is the oldest that is kept. Frames in front of
-/// `taken` are with the driver or wait for an acknowledgement. A plain transport acknowledges
-/// when the kernel took the bytes ([`Outbox::on_sent`]).
-#[derive(Debug)]
+/// Frames in front of `taken` are with the driver. They are forgotten when the kernel took them
+/// ([`Outbox::on_sent`]); what a stateful connection sends is kept elsewhere, until its client has
+/// it ([`Stateful`](super::Stateful)).
+#[derive(Debug, Default)]
 pub struct Outbox {
     frames: VecDeque<Frame>,
-    first: u64,
     bytes: usize,
     taken: u32,
     /// Bytes of the front frame that were sent, when it is sent in slices.
@@ -55,26 +54,18 @@ pub struct Outbox {
     in_flight_since: Option<Moment>,
 }
 
-impl Default for Outbox {
-    fn default() -> Self {
-        Self {
-            frames: VecDeque::new(),
-            first: 1,
-            bytes: 0,
-            taken: 0,
-            front_sent: 0,
-            in_flight_since: None,
-        }
-    }
-}
-
 impl Outbox {
     /// Queues a frame that others share. Costs a reference, never a copy.
     pub fn push(&mut self, frame: &Shared, limits: &OutboxLimits) -> Result<(), Overflow> {
         self.room_for(frame.len(), limits)?;
-        self.bytes += frame.len();
-        self.frames.push_back(Frame { bytes: frame.clone(), messages: 1 });
+        self.push_over(frame);
         Ok(())
+    }
+
+    /// Like [`Outbox::push`], outside of the limits: whoever queues it bounds it.
+    pub fn push_over(&mut self, frame: &Shared) {
+        self.bytes += frame.len();
+        self.frames.push_back(Frame { bytes: frame.clone(), has_messages: true });
     }
 
     /// Queues one message for this client alone: joined to the last frame while that is still
@@ -98,14 +89,14 @@ impl Outbox {
         pool: &mut Pool,
     ) -> Result<(), Overflow> {
         self.room_for(header.len() + payload.len(), limits)?;
-        self.write(header, payload, 1, pool);
+        self.write(header, payload, true, pool);
         Ok(())
     }
 
     /// Queues bytes that are no message: a response head, a control frame. They bypass the
     /// limits, because whoever writes them bounds them (one pong, one close frame).
     pub fn append_control(&mut self, bytes: &[u8], pool: &mut Pool) {
-        self.write(&[], bytes, 0, pool);
+        self.write(&[], bytes, false, pool);
     }
 
     /// The next batch for the driver, unless one is in flight or nothing waits.
@@ -146,25 +137,17 @@ impl Outbox {
         for _ in 0..self.taken {
             let frame = self.frames.pop_front().expect("taken frames are in the queue");
             self.bytes -= frame.bytes.len();
-            self.first += u64::from(frame.messages);
             pool.give(frame.bytes);
         }
         self.taken = 0;
     }
 
-    /// The socket is gone: what was in flight will be sent again from its beginning, except what
-    /// was no message.
-    pub fn rewind(&mut self) {
-        self.in_flight_since = None;
-        self.taken = 0;
-        self.front_sent = 0;
-        self.frames.retain(|frame| {
-            let keep = frame.messages > 0;
-            if !keep {
-                self.bytes -= frame.bytes.len();
-            }
-            keep
-        });
+    /// The socket is gone, and with it everything that waits and is in flight.
+    pub fn clear(&mut self, pool: &mut Pool) {
+        for frame in self.frames.drain(..) {
+            pool.give(frame.bytes);
+        }
+        *self = Self { frames: std::mem::take(&mut self.frames), ..Self::default() };
     }
 
     /// Takes everything that waits, for an answer of one length. It is kept until
@@ -188,23 +171,13 @@ impl Outbox {
         let begun = self.taken as usize + usize::from(self.front_sent > 0);
         let mut waiting = self.frames.split_off(begun);
         for frame in waiting.drain(..) {
-            if frame.messages == 0 {
-                self.frames.push_back(frame);
-            } else {
+            if frame.has_messages {
                 self.bytes -= frame.bytes.len();
                 pool.give(frame.bytes);
+            } else {
+                self.frames.push_back(frame);
             }
         }
-    }
-
-    /// The number that the next message gets.
-    pub fn next_number(&self) -> u64 {
-        self.first + self.frames.iter().map(|frame| u64::from(frame.messages)).sum::<u64>()
-    }
-
-    /// The number of the oldest message that is not acknowledged.
-    pub fn first_number(&self) -> u64 {
-        self.first
     }
 
     /// Bytes that wait or are in flight.
@@ -257,26 +230,25 @@ impl Outbox {
         Ok(())
     }
 
-    fn write(&mut self, header: &[u8], payload: &[u8], messages: u32, pool: &mut Pool) {
+    fn write(&mut self, header: &[u8], payload: &[u8], has_messages: bool, pool: &mut Pool) {
         let len = header.len() + payload.len();
         self.bytes += len;
         let waiting = self.frames.len() > self.taken as usize;
         if waiting
             && let Some(last) = self.frames.back_mut()
-            && (last.messages == 0) == (messages == 0)
+            && last.has_messages == has_messages
             && last.bytes.len() + len <= LARGE_FRAME_BYTES
             && let Some(open) = last.bytes.only()
         {
             open.extend_from_slice(header);
             open.extend_from_slice(payload);
-            last.messages += messages;
             return;
         }
         let frame = pool.fill(|open| {
             open.extend_from_slice(header);
             open.extend_from_slice(payload);
         });
-        self.frames.push_back(Frame { bytes: frame, messages });
+        self.frames.push_back(Frame { bytes: frame, has_messages });
     }
 }
 
@@ -371,11 +343,10 @@ mod tests {
         w.outbox.append(b"jkl", &w.limits, &mut w.pool).expect("room");
         assert_eq!(w.outbox.bytes(), 12);
         w.outbox.on_sent(&mut w.pool);
-        assert_eq!((w.outbox.bytes(), w.outbox.first_number()), (3, 4));
+        assert_eq!(w.outbox.bytes(), 3);
         assert_eq!(w.take().as_deref(), Some("jkl"));
         w.outbox.on_sent(&mut w.pool);
         assert!(w.outbox.is_empty());
-        assert_eq!(w.outbox.next_number(), 5);
     }
 
     #[test]
@@ -418,19 +389,19 @@ mod tests {
             w.outbox.on_sent(&mut w.pool);
         }
         assert_eq!(sizes, [SLICE_BYTES, SLICE_BYTES, 5]);
-        assert_eq!((w.outbox.bytes(), w.outbox.next_number()), (0, 2));
+        assert!(w.outbox.is_empty());
     }
 
     #[test]
-    fn a_rewind_sends_messages_again_and_control_frames_not() {
+    fn a_socket_that_is_gone_takes_everything_along() {
         let mut w = world();
         w.outbox.push(&shared("abc"), &w.limits).expect("room");
         w.take();
         w.outbox.append_control(b"pong", &mut w.pool);
+        w.outbox.clear(&mut w.pool);
+        assert!(w.outbox.is_empty() && w.outbox.bytes() == 0);
         w.outbox.push(&shared("def"), &w.limits).expect("room");
-        w.outbox.rewind();
-        assert_eq!(w.take().as_deref(), Some("abcdef"));
-        assert_eq!(w.outbox.first_number(), 1);
+        assert_eq!(w.take().as_deref(), Some("def"));
     }
 
     #[test]
@@ -466,11 +437,10 @@ mod tests {
     }
 
     #[test]
-    fn a_message_joined_to_a_control_frame_is_counted() {
+    fn a_message_behind_a_control_frame_leaves_with_it() {
         let mut w = world();
         w.outbox.append_control(b"101", &mut w.pool);
         w.outbox.append(b"{}", &w.limits, &mut w.pool).expect("room");
-        assert_eq!(w.outbox.next_number(), 2);
         assert_eq!(w.take().as_deref(), Some("101{}"));
     }
 }

@@ -56,6 +56,10 @@ impl Hub for Hall {
         Ok(())
     }
 
+    fn on_resumed(&mut self, _: &mut Context<'_, Self>, replayed: u64) {
+        self.log.push(format!("resumed, {replayed} replayed"));
+    }
+
     fn on_disconnected(
         &mut self,
         context: &mut Context<'_, Self>,
