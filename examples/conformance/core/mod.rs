@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use tickhub::http::{Method, Request, Response};
 use tickhub::{
-    Call, Closed, ConnectionOptions, Context, Cors, Hub, HubError, HubOptions, HubProtocolKind, Methods,
-    Policy, Server, Transports,
+    Call, Closed, ConnectionOptions, Context, Cors, Hub, HubError, HubOptions, HubProtocolKind,
+    Methods, Origins, Policy, Server, Transports,
 };
 
 use crate::events::Events;
@@ -155,6 +155,8 @@ pub(crate) fn serve(server: Server) -> Server {
     let events = Events::default();
     let connection = ConnectionOptions {
         disconnect_timeout: 5 * SECOND,
+        // As the original does unless told otherwise.
+        allowed_origins: Origins::Any,
         ..ConnectionOptions::default()
     };
     let server = one_world(server.authenticate(sign_in::identity), &events, &connection);
@@ -185,7 +187,10 @@ fn one_world(server: Server, events: &Events, connection: &ConnectionOptions) ->
             "/min1",
             ConnectionOptions { minimum_protocol_version: 1, ..connection.clone() },
         )
-        .also_at::<Transcript>("/cors", ConnectionOptions { cors: Some(cors), ..connection.clone() })
+        .also_at::<Transcript>(
+            "/cors",
+            ConnectionOptions { cors: Some(cors), ..connection.clone() },
+        )
         .also_at::<Transcript>(
             "/subprotocol",
             ConnectionOptions { sub_protocols: vec!["beta".into()], ..connection.clone() },
@@ -208,14 +213,18 @@ fn worlds_of_their_own(server: Server, events: &Events, connection: &ConnectionO
     let parallel = HubOptions { maximum_parallel_invocations_per_client: 3, ..plain.clone() };
     let json_only =
         HubOptions { supported_protocols: vec![HubProtocolKind::Json], ..plain.clone() };
-    let signed_in = ConnectionOptions { authorize: Some(Policy::signed_in()), ..connection.clone() };
-    let admin = ConnectionOptions {
-        authorize: Some(Policy::role(sign_in::ADMIN)),
-        ..connection.clone()
-    };
+    let signed_in =
+        ConnectionOptions { authorize: Some(Policy::signed_in()), ..connection.clone() };
+    let admin =
+        ConnectionOptions { authorize: Some(Policy::role(sign_in::ADMIN)), ..connection.clone() };
     let expiring =
         ConnectionOptions { close_on_authentication_expiration: true, ..connection.clone() };
+    let stateful = ConnectionOptions { allow_stateful_reconnects: true, ..connection.clone() };
+    let stateful_small =
+        HubOptions { stateful_reconnect_buffer_size: 300, ..HubOptions::default() };
     let worlds = [
+        ("/stateful", plain.clone(), &stateful),
+        ("/stateful-small", stateful_small, &stateful),
         ("/auth", plain.clone(), &signed_in),
         ("/admin", plain.clone(), &admin),
         ("/expiring", plain.clone(), &expiring),

@@ -21,6 +21,7 @@ impl WebSocket for Echo {
 pub(super) fn serve(server: Server) -> Server {
     let plain = RawOptions {
         message_bytes_max: 1 << 20,
+        allowed_origins: Origins::Any,
         otherwise: Some(|_| Response::new(400).body(b"WebSocket expected".as_slice())),
         ..RawOptions::default()
     };
@@ -30,7 +31,7 @@ pub(super) fn serve(server: Server) -> Server {
         allowed_origins: Origins::list(["http://good.example", "http://Mixed.Example"]),
         ..plain.clone()
     };
-    let any_origin = RawOptions { allowed_origins: Origins::Any, ..plain.clone() };
+    let any_origin = RawOptions { allowed_origins: Origins::list(["*"]), ..plain.clone() };
     let beta = RawOptions { sub_protocols: vec!["beta".into()], ..plain.clone() };
     server
         .websocket("/raw/echo", plain, |_| Echo)

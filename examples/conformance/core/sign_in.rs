@@ -20,8 +20,9 @@ pub(super) fn identity(request: &Request<'_>) -> Option<Identity> {
     if is_admin {
         identity = identity.role(ADMIN);
     }
-    if let Some(seconds) = request.query("expires").and_then(|seconds| seconds.parse().ok()) {
-        identity = identity.expires_at(whole_second(SystemTime::now()) + Duration::from_secs(seconds));
+    let seconds = request.query("expires").and_then(|seconds| seconds.parse().ok());
+    if let Some(Ok(time)) = seconds.map(Duration::try_from_secs_f64) {
+        identity = identity.expires_at(whole_second(SystemTime::now() + time));
     }
     Some(identity)
 }
