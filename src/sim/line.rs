@@ -141,7 +141,7 @@ impl Carried {
         let target = head.split(' ').nth(1).unwrap_or_default();
         let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
         let key = key.unwrap_or_default();
-        write_response(&mut self.incoming, key, None, &Headers::default());
+        write_response(&mut self.incoming, key, None, None, &Headers::default());
         self.carrier = Some(Carrier::new(self.way, "sim", target));
         // The socket of the negotiation is as good as any other for the first POST.
         if let Some(peer) = self.first.take()
