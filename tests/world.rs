@@ -15,6 +15,8 @@ mod client;
 mod compressed;
 #[path = "world/connections.rs"]
 mod connections;
+#[path = "world/cors.rs"]
+mod cors;
 #[path = "support/deflate.rs"]
 mod deflate;
 #[path = "world/endings.rs"]
@@ -59,6 +61,8 @@ mod regressions;
 mod requests;
 #[path = "world/results.rs"]
 mod results;
+#[path = "world/secrets.rs"]
+mod secrets;
 #[path = "world/stateful.rs"]
 mod stateful;
 #[path = "world/stateful_limits.rs"]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tickhub::http::{Request, Response};
 use tickhub::{
     Call, Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Methods, Redirect, Server,
-    Text, Transport,
+    Text, Transport, bearer_token,
 };
 
 /// What happened to each connection, by id.
@@ -29,8 +29,10 @@ impl Hub for Lab {
             .on("Transport", |_: &mut Lab, ctx: &mut Context<Lab>| {
                 ctx.transport().map(Transport::name)
             })
-            .on("Authorization", |_: &mut Lab, ctx: &mut Context<Lab>| {
-                ctx.request().and_then(|request| request.header("authorization")).map(str::to_owned)
+            .on("Token", |_: &mut Lab, ctx: &mut Context<Lab>| {
+                ctx.request()
+                    .and_then(|request| bearer_token(request.head()))
+                    .map(std::borrow::Cow::into_owned)
             })
             .on("Fail", Lab::fail)
             .on("Abort", |_: &mut Lab, ctx: &mut Context<Lab>| ctx.abort())

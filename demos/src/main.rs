@@ -3,6 +3,7 @@
 mod bench;
 mod chat;
 mod lab;
+mod members;
 mod sockets;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -30,7 +31,7 @@ struct Arguments {
     /// Directory of the pages.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/web"))]
     web: PathBuf,
-    /// Serve the hub of the tests, too (/hubs/lab).
+    /// Serve the hubs of the tests, too (/hubs/lab, /hubs/members, /hubs/admins).
     #[arg(long)]
     lab: bool,
 }
@@ -72,6 +73,7 @@ fn serve(arguments: &Arguments) -> Result<(), Error> {
     server = sockets::serve(server);
     if arguments.lab {
         server = lab::serve(server);
+        server = members::serve(server).map_err(|error| Error::Config(error.to_string()))?;
     }
     server
         .on_listening(|addresses| {

@@ -4,6 +4,7 @@
 mod config;
 mod error;
 mod files;
+mod key_files;
 mod mailbox;
 mod serve;
 mod shard;

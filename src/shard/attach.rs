@@ -301,11 +301,13 @@ impl Engine {
         accept: &str,
     ) -> Result<Answer, Response<'static>> {
         let Some(connection) = self.registry.get(key) else { return Err(ended()) };
-        if let Some(user_id) = connection.options.user_id
-            && user_id(&request.to_head(), http.identity.as_deref()).as_deref()
-                != connection.user.as_deref()
-        {
-            // Whoever that is, the connection is somebody else's.
+        // Whoever comes back has to be who left: nobody, too, is somebody else here.
+        let (owner, identity) = (connection.identity.as_deref(), http.identity.as_deref());
+        let is_owner = owner.map(Identity::id) == identity.map(Identity::id);
+        let is_user = connection.options.user_id.is_none_or(|user_id| {
+            user_id(&request.to_head(), identity).as_deref() == connection.user.as_deref()
+        });
+        if !(is_owner && is_user) {
             return Err(forbidden());
         }
         if let Some(old) = connection.socket {
