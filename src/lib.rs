@@ -92,7 +92,7 @@ pub use hub::{
 };
 pub use io::DriverChoice;
 pub use protocol::http;
-pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
+pub use protocol::hub_protocol::{Bytes, DateTime, DateTimeOffset, HubProtocolKind, Text, Value};
 pub use protocol::negotiate::{Redirect, Transports};
 pub use raw::{ConnectionHandler, Message, Otherwise, Peer, RawOptions, WebSocket};
 pub use server::{Config, Error, Files, Post, Server, Shard};

@@ -82,12 +82,15 @@ impl<'a> Clients<'a> {
         self.audience(Target::Users(SmallVec::from_slice(&[id])), &[])
     }
 
-    /// The connections of any of these users.
+    /// The connections of any of these users, once each.
     pub fn users<'n, N: AsRef<str> + ?Sized + 'n>(
         &'n mut self,
         ids: impl IntoIterator<Item = &'n N>,
     ) -> Audience<'n> {
-        let ids = ids.into_iter().map(AsRef::as_ref).collect();
+        let mut ids: SmallVec<[&str; 4]> = ids.into_iter().map(AsRef::as_ref).collect();
+        // A connection has one user, so no connection is reached twice if no user is named twice.
+        ids.sort_unstable();
+        ids.dedup();
         self.audience(Target::Users(ids), &[])
     }
 
