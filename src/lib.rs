@@ -85,7 +85,7 @@ pub use auth::{
     Access, Authenticate, Cors, Identity, Jwt, JwtAlgorithm, JwtError, Origins, Policy,
     bearer_token,
 };
-pub use base::{ConnectionId, ToConnectionId};
+pub use base::{ConnectionId, Mistake, ToConnectionId};
 /// What a streaming hub method returns; [`iter`] makes one.
 pub use futures_core::Stream;
 pub use hub::{
@@ -98,7 +98,8 @@ pub use io::DriverChoice;
 pub use protocol::http;
 pub use protocol::hub_protocol::{Bytes, DateTime, DateTimeOffset, HubProtocolKind, Text, Value};
 pub use protocol::negotiate::{Redirect, Transports};
+pub use protocol::websocket::deflate::Compression;
 pub use raw::{ConnectionHandler, Message, Otherwise, Peer, RawOptions, WebSocket};
-pub use server::{Config, Error, Files, Post, Server, Shard};
+pub use server::{Config, ConfigMistake, ConfigPlace, Error, Files, Post, Server, Settings, Shard};
 pub use shard::{Exchange, HttpOptions};
 pub use transport::{ConnectionOptions, OutboxLimits, Transport};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::rate_limit::RateLimit;
+use crate::base::{Checklist, Mistake};
 use crate::protocol::hub_protocol::{HubProtocolKind, STATEFUL_BUFFER_BYTES};
 
 /// Options of one hub, with the names and defaults of ASP.NET Core SignalR (§4.1).
@@ -36,6 +37,48 @@ pub struct HubOptions {
     pub stateful_reconnect_buffer_size: usize,
     /// How much one connection may send (default: no limit but those of its buffers).
     pub rate_limit: Option<RateLimit>,
+}
+
+impl HubOptions {
+    /// Everything that is wrong with these options.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        checks.require_time("handshake_timeout", self.handshake_timeout);
+        checks.require_time("keep_alive_interval", self.keep_alive_interval);
+        checks.require_time("client_timeout_interval", self.client_timeout_interval);
+        checks.require(
+            self.keep_alive_interval < self.client_timeout_interval,
+            "keep_alive_interval",
+            self.keep_alive_interval,
+            format!(
+                "it must be shorter than client_timeout_interval, which is {:?}",
+                self.client_timeout_interval
+            ),
+        );
+        if let Some(bytes) = self.maximum_receive_message_size {
+            checks.require_some("maximum_receive_message_size", bytes as u64);
+        }
+        let parallel = self.maximum_parallel_invocations_per_client;
+        checks.require_some("maximum_parallel_invocations_per_client", parallel.into());
+        checks.require(
+            !self.supported_protocols.is_empty(),
+            "supported_protocols",
+            &self.supported_protocols,
+            "there must be one at least",
+        );
+        let buffer = self.stateful_reconnect_buffer_size;
+        checks.require_some("stateful_reconnect_buffer_size", buffer as u64);
+        for rate in self.rate_limit.iter().flat_map(|limit| [limit.messages, limit.bytes]) {
+            let Some(rate) = rate else { continue };
+            checks.require(
+                rate.per_second > 0 && rate.burst > 0,
+                "rate_limit",
+                rate,
+                "per_second and burst must be 1 at least",
+            );
+        }
+        checks.into_mistakes()
+    }
 }
 
 impl Default for HubOptions {

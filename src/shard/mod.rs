@@ -61,6 +61,8 @@ pub(crate) struct Engine {
     /// Sockets whose pending request was answered and that have more to read.
     resumed: Vec<SocketKey>,
     rung: Vec<Token>,
+    /// Where messages are inflated, once one was.
+    inflated: Vec<u8>,
     drain: Option<Drain>,
     sockets_max: usize,
 }
@@ -89,6 +91,7 @@ impl Engine {
             dirty_sockets: Vec::new(),
             resumed: Vec::new(),
             rung: Vec::new(),
+            inflated: Vec::new(),
             drain: None,
         }
     }
@@ -215,6 +218,7 @@ impl Engine {
                 self.apps[world].resume(&mut self.registry, key);
             }
             self.admit_posts(key);
+            self.resume_frames(key);
         }
         for key in std::mem::take(&mut self.resumed) {
             self.read_backlog(key);

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Alarm, Framing, Outbox, OutboxLimits, Stateful, Transport};
+use super::{Alarm, Compressed, Framing, Outbox, OutboxLimits, Stateful, Transport};
 use crate::auth::{Cors, Identity, Origins, Policy};
-use crate::base::{ConnectionId, Moment, SocketKey};
-use crate::protocol::http::RequestHead;
+use crate::base::{Checklist, ConnectionId, Mistake, Moment, SocketKey};
+use crate::protocol::http::{self, RequestHead};
 use crate::protocol::hub_protocol::{HubProtocolKind, RecordBuffer};
-use crate::protocol::negotiate::Transports;
+use crate::protocol::negotiate::{Transports, VERSION_MAX};
 use crate::protocol::websocket;
+use crate::protocol::websocket::deflate::Compression;
 
 /// What may be set for each path that is served: limits and times below the hub.
 #[derive(Clone, Debug)]
@@ -39,6 +40,9 @@ pub struct ConnectionOptions {
     /// WebSocket subprotocols that are spoken here, best first (default none): the first one that
     /// the client offers is chosen (COR-042).
     pub sub_protocols: Vec<String>,
+    /// How WebSocket messages are compressed where the client offers it (default not at all; and
+    /// not on connections with stateful reconnect).
+    pub compression: Option<Compression>,
     /// What a WebSocket message may weigh. For hubs the number of fragments counts alone
     /// (default 1 024, T-FRAG): the size of hub messages is limited by their own option.
     pub websocket: websocket::Limits,
@@ -80,6 +84,7 @@ impl Default for ConnectionOptions {
             minimum_protocol_version: 0,
             allow_stateful_reconnects: false,
             sub_protocols: Vec::new(),
+            compression: None,
             websocket: websocket::Limits::default(),
             outbox: OutboxLimits::default(),
             groups_max: 1024,
@@ -91,6 +96,45 @@ impl Default for ConnectionOptions {
             allowed_origins: Origins::default(),
             cors: None,
         }
+    }
+}
+
+impl ConnectionOptions {
+    /// Everything that is wrong with these options.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        let buffer = self.application_max_buffer_bytes;
+        checks.require_some("application_max_buffer_bytes", buffer as u64);
+        checks.require(
+            self.transports != Transports::NONE,
+            "transports",
+            self.transports,
+            "there must be one at least",
+        );
+        checks.require_time("disconnect_timeout", self.disconnect_timeout);
+        checks.require_time("poll_timeout", self.poll_timeout);
+        checks.require_time("close_timeout", self.close_timeout);
+        checks.require(
+            (0..=VERSION_MAX).contains(&self.minimum_protocol_version),
+            "minimum_protocol_version",
+            self.minimum_protocol_version,
+            format!("it must be 0 to {VERSION_MAX}: higher versions do not exist"),
+        );
+        for name in &self.sub_protocols {
+            checks.require(
+                http::is_token(name),
+                "sub_protocols",
+                name,
+                "a subprotocol is a token: letters, digits and a few signs (RFC 6455 §4.1)",
+            );
+        }
+        checks.require_some("fragments_max", self.websocket.fragments_max.into());
+        if let Some(bytes) = self.websocket.message_bytes_max {
+            checks.require_some("message_bytes_max", bytes);
+        }
+        checks.extend(self.outbox.mistakes());
+        checks.require_some("group_name_bytes_max", self.group_name_bytes_max as u64);
+        checks.into_mistakes()
     }
 }
 
@@ -158,6 +202,8 @@ pub struct Connection {
     pub groups: SmallVec<[u32; 2]>,
     /// Limits and times of its path.
     pub options: Rc<ConnectionOptions>,
+    /// Where compression was agreed on.
+    pub compression: Option<Box<Compressed>>,
     /// The part of the state that only hubs need.
     pub hub: HubState,
     /// The Close frame was sent, and what the client still sends is read (RFC 6455 §5.5.1).
@@ -233,6 +279,7 @@ impl Connection {
             user: None,
             groups: SmallVec::new(),
             options,
+            compression: None,
             hub: HubState::default(),
             output_closed: false,
             cut: false,
