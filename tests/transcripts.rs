@@ -59,14 +59,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("client-results-others", "client results are not there yet"),
     ("auth-methods", "authorization is not there yet"),
     ("msgpack-results", "authorization is not there yet"),
-    (
-        "raw-compression-messages",
-        "compression, origins and pings of plain WebSockets are not there yet",
-    ),
-    (
-        "raw-compression-offers",
-        "compression, origins and pings of plain WebSockets are not there yet",
-    ),
     ("msgpack-types", "integers inside of anything are written shorter than by the original"),
 ];
 
