@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::auth::{Origins, Policy};
+use crate::base::{Checklist, Mistake};
 use crate::protocol::http::{Request, Response};
 use crate::protocol::websocket;
 use crate::protocol::websocket::deflate::Compression;
@@ -65,6 +66,19 @@ impl Default for RawOptions {
 }
 
 impl RawOptions {
+    /// Everything that is wrong with these options.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        if let Some(interval) = self.keep_alive_interval {
+            checks.require_time("keep_alive_interval", interval);
+        }
+        if let Some(timeout) = self.keep_alive_timeout {
+            checks.require_time("keep_alive_timeout", timeout);
+        }
+        checks.extend(self.connection().mistakes());
+        checks.into_mistakes()
+    }
+
     /// The part that lower layers need.
     pub(crate) fn connection(&self) -> ConnectionOptions {
         ConnectionOptions {

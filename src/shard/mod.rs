@@ -282,7 +282,9 @@ impl Engine {
     /// Whether nothing is left of anybody: for the simulator.
     #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.sockets.is_empty() && self.registry.is_quiet() && self.exchanges.len() == 0
+        let apps_are_quiet = self.apps.iter().all(|app| app.is_quiet());
+        let nobody_asks = self.exchanges.len() == 0 && apps_are_quiet;
+        self.sockets.is_empty() && self.registry.is_quiet() && nobody_asks
     }
 
     /// Lets connections end whose time has come: the application hears of it, then they leave

@@ -8,10 +8,10 @@ use smallvec::SmallVec;
 
 use super::{Alarm, Compressed, Framing, Outbox, OutboxLimits, Stateful, Transport};
 use crate::auth::{Cors, Identity, Origins, Policy};
-use crate::base::{ConnectionId, Moment, SocketKey};
-use crate::protocol::http::RequestHead;
+use crate::base::{Checklist, ConnectionId, Mistake, Moment, SocketKey};
+use crate::protocol::http::{self, RequestHead};
 use crate::protocol::hub_protocol::{HubProtocolKind, RecordBuffer};
-use crate::protocol::negotiate::Transports;
+use crate::protocol::negotiate::{Transports, VERSION_MAX};
 use crate::protocol::websocket;
 use crate::protocol::websocket::deflate::Compression;
 
@@ -96,6 +96,45 @@ impl Default for ConnectionOptions {
             allowed_origins: Origins::default(),
             cors: None,
         }
+    }
+}
+
+impl ConnectionOptions {
+    /// Everything that is wrong with these options.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        let buffer = self.application_max_buffer_bytes;
+        checks.require_some("application_max_buffer_bytes", buffer as u64);
+        checks.require(
+            self.transports != Transports::NONE,
+            "transports",
+            self.transports,
+            "there must be one at least",
+        );
+        checks.require_time("disconnect_timeout", self.disconnect_timeout);
+        checks.require_time("poll_timeout", self.poll_timeout);
+        checks.require_time("close_timeout", self.close_timeout);
+        checks.require(
+            (0..=VERSION_MAX).contains(&self.minimum_protocol_version),
+            "minimum_protocol_version",
+            self.minimum_protocol_version,
+            format!("it must be 0 to {VERSION_MAX}: higher versions do not exist"),
+        );
+        for name in &self.sub_protocols {
+            checks.require(
+                http::is_token(name),
+                "sub_protocols",
+                name,
+                "a subprotocol is a token: letters, digits and a few signs (RFC 6455 §4.1)",
+            );
+        }
+        checks.require_some("fragments_max", self.websocket.fragments_max.into());
+        if let Some(bytes) = self.websocket.message_bytes_max {
+            checks.require_some("message_bytes_max", bytes);
+        }
+        checks.extend(self.outbox.mistakes());
+        checks.require_some("group_name_bytes_max", self.group_name_bytes_max as u64);
+        checks.into_mistakes()
     }
 }
 
@@ -184,8 +223,11 @@ pub struct Connection {
 pub struct HubState {
     /// Plain invocations that run now (asynchronous methods).
     pub running: u16,
-    /// The next message must wait until one of those has ended (§6.4).
+    /// The next message must wait until one of those has ended (§6.4), or an upload has room
+    /// (§3.7).
     pub blocked: bool,
+    /// A stream waits until more can be queued ([`Connection::takes_items`]).
+    pub awaits_room: bool,
     /// The client has pinged, so its silence counts (COR-114).
     pub armed: bool,
     /// The code behind `on_connected` runs; the messages of the client wait for its end.
@@ -303,6 +345,18 @@ impl Connection {
     /// Whether its last words wait until the client has acknowledged what is before them.
     pub fn owes_last_words(&self) -> bool {
         self.stateful.as_ref().is_some_and(|stateful| !stateful.last_words.is_empty())
+    }
+
+    /// Whether streams may write for it. They stop well before [`Connection::wants_input`] does,
+    /// so that they can be cancelled however slowly the client reads, and while messages wait for
+    /// an acknowledgement.
+    pub fn takes_items(&self) -> bool {
+        self.outbox.bytes() <= self.options.outbox.soft_bytes / 2 && !self.is_holding()
+    }
+
+    /// Whether streams have waited for it to take more, and it does.
+    pub fn frees_streams(&self) -> bool {
+        self.hub.awaits_room && self.takes_items()
     }
 
     /// Whether messages may be queued for it.
