@@ -36,10 +36,7 @@ use program::Program;
 use session::Session;
 
 /// Scenarios that do not pass yet, and why. One that passes must leave the list.
-const NOT_YET: &[(&str, &str)] = &[
-    ("raw-compression-messages", "there is no permessage-deflate yet"),
-    ("raw-compression-offers", "there is no permessage-deflate yet"),
-];
+const NOT_YET: &[(&str, &str)] = &[];
 
 const DRIVERS: [&str; 2] = ["epoll", "uring"];
 

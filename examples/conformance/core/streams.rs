@@ -31,7 +31,9 @@ pub(super) fn offer<W: World>(m: &mut Methods<Transcript<W>>) {
         })
         .stream("StreamNull", |_: &mut Transcript<W>, _: &mut Ctx<W>| None::<Numbers>)
         .stream_async("Endless", endless)
+        // It hears of nothing but what it reads, and so not of a cancellation.
         .stream_async("Shout", shout)
+        .cooperative()
         .stream("AdminCounter", |_: &mut Transcript<W>, _: &mut Ctx<W>, n: i32| iter(0..n))
         .require(Policy::role(ADMIN));
 }
