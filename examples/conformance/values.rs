@@ -196,12 +196,16 @@ impl Serialize for Inside<'_> {
             Value::Array(items) => serializer.collect_seq(items.iter().map(Inside)),
             Value::Map(pairs) => serializer
                 .collect_map(pairs.iter().map(|(key, value)| (Inside(key), Inside(value)))),
-            Value::Int(small @ 0..=127) => {
-                serializer.serialize_newtype_struct(MESSAGEPACK_FULL_WIDTH, &(*small as u8))
-            }
-            Value::Int(small @ -32..=-1) => {
-                serializer.serialize_newtype_struct(MESSAGEPACK_FULL_WIDTH, &(*small as i8))
-            }
+            Value::Int(number) => match (u8::try_from(*number), i8::try_from(*number)) {
+                (Ok(small), _) => {
+                    serializer.serialize_newtype_struct(MESSAGEPACK_FULL_WIDTH, &small)
+                }
+                (_, Ok(small)) => {
+                    serializer.serialize_newtype_struct(MESSAGEPACK_FULL_WIDTH, &small)
+                }
+                // Greater ones are not shorter than their type.
+                _ => number.serialize(serializer),
+            },
             other => other.serialize(serializer),
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn offer<K: Kind>(m: &mut Methods<Work<K>>) {
 fn send<K: Kind>(
     _: &mut Work<K>,
     ctx: &mut Ctx<K>,
-    selector: String,
+    selector: Text,
     names: Option<Vec<String>>,
     except: Option<Vec<String>>,
     text: Option<String>,
@@ -37,7 +37,7 @@ fn send<K: Kind>(
         ("Caller", _) => ctx.caller(),
         ("Others", _) => ctx.others(),
         ("OthersInGroup", [group, ..]) => ctx.others_in_group(group),
-        _ => select(ctx.everybody(), &selector, &names, &except)
+        _ => select(ctx.everybody(), selector.as_str(), &names, &except)
             .ok_or_else(|| HubError::internal("ArgumentException", "an unknown selector"))?,
     };
     audience.send("Message", (text,)).ignore();

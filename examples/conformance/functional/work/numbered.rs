@@ -29,9 +29,9 @@ impl Feed {
         let due = match self.per_second {
             0 => self.count,
             rate => {
-                let due = self.since.elapsed().as_secs_f64() * f64::from(rate);
+                let due = self.since.elapsed().as_micros() * u128::from(rate) / 1_000_000;
                 // The first one is due at once.
-                (due as u64 + 1).min(self.count.into()) as u32
+                (due + 1).min(self.count.into()) as u32
             }
         };
         let mut room = BYTES_PER_TICK;

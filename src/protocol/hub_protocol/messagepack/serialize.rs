@@ -33,29 +33,15 @@ enum Form {
     Extension,
 }
 
-impl Writer<'_> {
-    /// Writes an integer in the shortest form, or in that of its type.
-    fn integer(
-        self,
-        shortest: impl FnOnce(&mut Vec<u8>),
-        full: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), WriteError> {
-        if self.form == Form::FullWidth {
-            full(self.out);
-        } else {
-            shortest(self.out);
-        }
-        Ok(())
-    }
-}
-
 macro_rules! integers {
     ($($method:ident: $kind:ty => $shortest:ident, $full:ident;)*) => {$(
         fn $method(self, value: $kind) -> Result<(), WriteError> {
-            self.integer(
-                |out| _ = encode::$shortest(out, value.into()).expect(NEVER),
-                |out| encode::$full(out, value).expect(NEVER),
-            )
+            if self.form == Form::FullWidth {
+                encode::$full(self.out, value).expect(NEVER);
+            } else {
+                encode::$shortest(self.out, value.into()).expect(NEVER);
+            }
+            Ok(())
         }
     )*};
 }
@@ -438,6 +424,14 @@ mod tests {
         assert_eq!(long.len(), 19);
     }
 
+    struct Odd;
+
+    impl Serialize for Odd {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq((0..20_u8).filter(|n| n % 2 == 1))
+        }
+    }
+
     /// Members of flattened structs, and what iterators give, are counted at the end.
     #[test]
     fn lengths_that_are_not_known_before() {
@@ -450,12 +444,6 @@ mod tests {
         let rest = BTreeMap::from([("b".to_owned(), 2)]);
         assert_eq!(written(&Outer { a: 1, rest }), b"\x82\xa1a\x01\xa1b\x02");
 
-        struct Odd;
-        impl Serialize for Odd {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_seq((0..20_u8).filter(|n| n % 2 == 1))
-            }
-        }
         assert_eq!(written(&Odd), [0x9a, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
     }
 
