@@ -350,7 +350,7 @@ fn keys_are_read_from_files() {
     let pem = Jwt::new().pem_file(RS256, format!("{keys}/rsa-public.pem")).expect("a key");
     assert_eq!(refusal(&pem, &signed(RS256, &ann())), None);
     let missing = Jwt::new().key_set_file("/nowhere/set.json").expect_err("no such file");
-    assert!(missing.to_string().starts_with("cannot read keys from /nowhere/set.json: "));
+    assert!(missing.to_string().starts_with("cannot read /nowhere/set.json: "));
     let wrong = Jwt::new().pem_file(RS256, format!("{keys}/set.json")).expect_err("no key");
     assert!(wrong.to_string().ends_with("the PEM text is no public key of that kind"), "{wrong}");
 }

@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use super::closed::Closed;
+use super::delivery::Delivery;
 use super::error::HubError;
-use super::registry::{Delivery, Registry};
+use super::registry::Registry;
 use crate::base::{ConnectionKey, Keyed as _, ToConnectionId};
 use crate::protocol::hub_protocol::ToArguments;
 use crate::protocol::websocket::Kind;

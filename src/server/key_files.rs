@@ -29,11 +29,10 @@ impl Jwt {
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| {
-        Error::Config(format!("cannot read keys from {}: {error}", path.display()))
-    })
+    std::fs::read_to_string(path)
+        .map_err(|source| Error::Unreadable { path: path.to_owned(), source })
 }
 
 fn in_file(path: &Path, error: JwtError) -> Error {
-    Error::Config(format!("{}: {error}", path.display()))
+    Error::Keys { path: path.to_owned(), error }
 }

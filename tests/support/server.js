@@ -42,11 +42,12 @@ export async function startServer({
   lab = program === "demos",
   withoutIoUring = false,
   log = "info",
+  config,
 } = {}) {
   const server = new Server(PROGRAMS[program], port ?? (await freePort()));
   server.withoutIoUring = withoutIoUring;
   server.log = log;
-  await server.start(["--driver", driver, ...(lab ? ["--lab"] : [])]);
+  await server.start(["--driver", driver, ...(lab ? ["--lab"] : []), ...(config ? ["--config", config] : [])]);
   return server;
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use tickhub::protocol::websocket::OpCode;
@@ -15,9 +16,9 @@ use crate::auth::{bearer, club, guest, negotiated_as, send};
 use crate::hall::invoke;
 use crate::web::HANDSHAKE;
 
-/// Writes down everything that is logged, on whatever level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
+/// Writes down everything that one thread logs, on whatever level. Other tests log too.
+#[derive(Clone)]
+struct Log(Arc<Mutex<String>>, ThreadId);
 
 impl Subscriber for Log {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -46,6 +47,9 @@ impl Subscriber for Log {
 
 impl Visit for Log {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if std::thread::current().id() != self.1 {
+            return;
+        }
         let mut text = self.0.lock().expect("nobody panics while writing");
         writeln!(text, "{field}={value:?}").expect("memory can be written");
     }
@@ -100,8 +104,10 @@ fn everything(world: &mut World) {
 
 #[test]
 fn t_token_no_log_has_a_token() {
-    let log = Log::default();
-    tracing::subscriber::with_default(log.clone(), || everything(&mut club()));
+    // One subscriber for the whole process: whether anybody listens is remembered for all threads.
+    let log = Log(Arc::default(), std::thread::current().id());
+    tracing::subscriber::set_global_default(log.clone()).expect("the only one of these tests");
+    everything(&mut club());
     let text = log.0.lock().expect("nobody panics while writing");
     for known in ["a hub method panicked", "a policy panicked", "was to answer a request", "ends"] {
         assert!(text.contains(known), "{known:?} is not in the log:\n{text}");
