@@ -55,6 +55,10 @@ impl Player {
         let mut options = Options::new("sim", "/hub").reconnecting();
         options.protocol = protocol;
         options.skip_negotiation = rng.one_in(3);
+        // Half of those who negotiate come back as if nothing had happened, and some try hard.
+        options.stateful_reconnect = rng.one_in(2);
+        options.resume_attempts = if rng.one_in(2) { 1 } else { 20 };
+        options.stateful_buffer_bytes = [300, 5_000, 100_000][rng.below(3) as usize];
         let client = Client::new(options, Rng::from_seed(rng.bits()));
         Self {
             number,
