@@ -85,16 +85,21 @@ pub use auth::{
     Access, Authenticate, Cors, Identity, Jwt, JwtAlgorithm, JwtError, Origins, Policy,
     bearer_token,
 };
-pub use base::{ConnectionId, ToConnectionId};
+pub use base::{ConnectionId, Mistake, ToConnectionId};
+/// What a streaming hub method returns; [`iter`] makes one.
+pub use futures_core::Stream;
 pub use hub::{
-    Answer, AsyncMethod, Audience, Call, CallOutcome, Clients, Closed, Context, Counters, Delivery,
-    Filter, FilteredCall, Hub, HubError, HubOptions, Method, Methods, Rate, RateLimit, Reply,
+    Answer, AsyncMethod, AsyncStreamMethod, Audience, Call, CallOutcome, Clients, Closed, Context,
+    Counters, Delivery, Elapsed, Filter, FilteredCall, Hub, HubError, HubOptions, Iter, Method,
+    Methods, Parameter, Rate, RateLimit, Reply, StreamEnd, StreamMethod, StreamReply, StreamWriter,
+    Upload, iter,
 };
 pub use io::DriverChoice;
 pub use protocol::http;
-pub use protocol::hub_protocol::{HubProtocolKind, Text, Value};
+pub use protocol::hub_protocol::{Bytes, DateTime, DateTimeOffset, HubProtocolKind, Text, Value};
 pub use protocol::negotiate::{Redirect, Transports};
+pub use protocol::websocket::deflate::Compression;
 pub use raw::{ConnectionHandler, Message, Otherwise, Peer, RawOptions, WebSocket};
-pub use server::{Config, Error, Files, Post, Server, Shard};
+pub use server::{Config, ConfigMistake, ConfigPlace, Error, Files, Post, Server, Settings, Shard};
 pub use shard::{Exchange, HttpOptions};
 pub use transport::{ConnectionOptions, OutboxLimits, Transport};

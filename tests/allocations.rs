@@ -3,46 +3,76 @@
 //!
 //! One test in one binary, so that no other thread is counted.
 
+#[path = "support/deflate.rs"]
+mod deflate;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
 use tickhub::protocol::hub_protocol::{HubProtocolKind, ToArguments};
 use tickhub::protocol::websocket::{OpCode, write_masked_frame};
-use tickhub::sim::{Wire, World};
-use tickhub::{Context, Hub, HubOptions, Message, Methods, Peer, RawOptions, Text, WebSocket};
+use tickhub::sim::{Frame, Wire, World};
+use tickhub::{
+    Call, Compression, ConnectionOptions, Context, Hub, HubOptions, Message, Methods, Peer,
+    RawOptions, Text, WebSocket,
+};
 
 struct Counting;
 
 thread_local! {
     static IS_COUNTING: Cell<bool> = const { Cell::new(false) };
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    /// Bytes that were allocated and not freed meanwhile, and the most there were.
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+    static PEAK: Cell<i64> = const { Cell::new(0) };
 }
 
-fn count() {
+fn count(bytes: i64) {
     // Fails only while the thread ends, when nobody counts any more.
     let _ = IS_COUNTING.try_with(|counting| {
         if counting.get() {
             let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+            resize(bytes);
         }
     });
+}
+
+fn discount(bytes: i64) {
+    let _ = IS_COUNTING.try_with(|counting| {
+        if counting.get() {
+            resize(-bytes);
+        }
+    });
+}
+
+fn resize(bytes: i64) {
+    let _ = LIVE.try_with(|live| {
+        live.set(live.get() + bytes);
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
+    });
+}
+
+fn size(layout: Layout) -> i64 {
+    i64::try_from(layout.size()).expect("a layout has at most isize::MAX bytes")
 }
 
 // SAFETY: every call is passed on to the system's allocator unchanged; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(size(layout));
         // SAFETY: the caller keeps to the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        discount(size(layout));
         // SAFETY: the caller keeps to the contract of `dealloc`, and the memory is the system's.
         unsafe { System.dealloc(memory, layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        count();
+        count(i64::try_from(bytes).unwrap_or(i64::MAX) - size(layout));
         // SAFETY: the caller keeps to the contract of `realloc`, and the memory is the system's.
         unsafe { System.realloc(memory, layout, bytes) }
     }
@@ -58,6 +88,14 @@ fn allocations(work: impl FnOnce()) -> u64 {
     COUNT.get()
 }
 
+/// The most memory that the engine takes on while `work` runs.
+fn peak(work: impl FnOnce()) -> i64 {
+    LIVE.set(0);
+    PEAK.set(0);
+    work();
+    PEAK.get()
+}
+
 struct Steady;
 
 impl Hub for Steady {
@@ -71,6 +109,8 @@ impl Hub for Steady {
             .on("Move", |_: &mut Self, context: &mut Context<Self>, x: f64, y: f64| {
                 context.group("room").send("moved", (x, y)).ignore();
             })
+            .on("Nothing", |_: &mut Self, _: &mut Context<Self>| {})
+            .on_async("Later", async |call: Call<Self>| call.sleep(Duration::from_secs(1)).await)
             .on("Join", |_: &mut Self, context: &mut Context<Self>| context.join("room").is_ok());
     }
 }
@@ -103,12 +143,25 @@ fn packed_call(id: Option<&str>, method: &str, arguments: &impl ToArguments) -> 
     frame
 }
 
+/// A frame with a compressed message that refers to nothing before it.
+fn deflated(message: &[u8]) -> Vec<u8> {
+    let payload = deflate::Peer::default().deflate(message);
+    let mut frame = Vec::new();
+    write_masked_frame(&mut frame, OpCode::Text, true, [5, 6, 7, 8], &payload);
+    frame[0] |= 0x40;
+    frame
+}
+
 fn world() -> World {
-    let mut world = World::new(1).hub("/hub", || Steady, &HubOptions::default()).websocket(
-        "/raw",
-        || Topic,
-        &RawOptions::default(),
-    );
+    let hub = HubOptions::default();
+    let compression = Some(Compression::default());
+    let connection =
+        ConnectionOptions { compression: compression.clone(), ..ConnectionOptions::default() };
+    let mut world = World::new(1)
+        .hub("/hub", || Steady, &hub)
+        .hub_with("/hub/deflate", || Steady, &hub, &connection)
+        .websocket("/raw", || Topic, &RawOptions::default())
+        .websocket("/raw/deflate", || Topic, &RawOptions { compression, ..RawOptions::default() });
     world.watch(|counting| IS_COUNTING.set(counting));
     world
 }
@@ -165,6 +218,48 @@ fn the_steady_state_allocates_nothing() {
     exchange(&mut world, &mut raw, &messages, 1_000);
     let counted = allocations(|| exchange(&mut world, &mut raw, &messages, 10_000));
     assert_eq!(counted, 0, "10 000 messages of a plain WebSocket");
+
+    // Compressed, with windows that are kept and with windows that are not.
+    let line = deflated(&b"the same again, and ".repeat(10));
+    for offer in ["", "; client_no_context_takeover; server_no_context_takeover"] {
+        let offer = format!("permessage-deflate{offer}");
+        let headers = [("Sec-WebSocket-Extensions", offer.as_str())];
+        let mut wire = Wire::websocket_with(&mut world, "/raw/deflate", &headers);
+        wire.bytes(&mut world, &line);
+        let frames = wire.frames(&mut world);
+        let [Frame::Compressed(_, payload)] = frames.as_slice() else { panic!("{frames:?}") };
+        assert_eq!(deflate::Peer::default().inflate(payload).len(), 200);
+        let frames = std::slice::from_ref(&line);
+        exchange(&mut world, &mut wire, frames, 1_000);
+        let counted = allocations(|| exchange(&mut world, &mut wire, frames, 10_000));
+        assert_eq!(counted, 0, "10 000 compressed messages, {offer}");
+    }
+
+    // 6 MB of calls behind one that takes its time: what is not called yet stays compressed.
+    let headers = [("Sec-WebSocket-Extensions", "permessage-deflate")];
+    let mut busy = Wire::websocket_with(&mut world, "/hub/deflate", &headers);
+    busy.bytes(&mut world, &text(r#"{"protocol":"json","version":1}"#));
+    busy.bytes(
+        &mut world,
+        &text(r#"{"type":1,"invocationId":"1","target":"Later","arguments":[]}"#),
+    );
+    let pad = "y".repeat(1_000);
+    let nothing = format!(r#"{{"type":1,"target":"Nothing","arguments":[],"pad":"{pad}"}}"#);
+    let nothing = format!("{nothing}\u{1e}").repeat(85);
+    let bomb = deflated(nothing.as_bytes()).repeat(70);
+    assert!(bomb.len() < 100_000, "{} bytes", bomb.len());
+    assert!(nothing.len() * 70 > 5_900_000);
+    let most = peak(|| {
+        busy.bytes(&mut world, &bomb);
+        world.pass(Duration::from_millis(500));
+    });
+    assert!(most < 1 << 20, "{most} bytes");
+    world.pass(Duration::from_secs(1));
+    busy.bytes(
+        &mut world,
+        &text(r#"{"type":1,"invocationId":"2","target":"Echo","arguments":[1]}"#),
+    );
+    assert_eq!(busy.frames(&mut world).len(), 3, "handshake and two results: all were called");
 
     let mut room: Vec<Wire> = (0..100).map(|_| Wire::hub(&mut world, "/hub")).collect();
     let join = text(r#"{"type":1,"target":"Join","arguments":[]}"#);

@@ -38,4 +38,4 @@ macro_rules! corpora {
     };
 }
 
-corpora!(request_head, chunked_body, frames, json, messagepack, url, connection);
+corpora!(request_head, chunked_body, frames, deflate, json, messagepack, url, connection);

@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import globals from "globals";
 
 export default [
-  { ignores: ["**/node_modules/**", "target/**"] },
+  { ignores: ["**/node_modules/**", "**/.venv/**", "**/target/**"] },
   js.configs.recommended,
   {
     rules: {

@@ -47,7 +47,7 @@ fn decode(role: Role, limits: &Limits, bytes: &[u8], cuts: &[usize]) -> Vec<Seen
                     assert!(input.is_empty(), "a decoder that waits has used up its input");
                     break;
                 }
-                Ok(Some(Event::Data { kind, bytes, first, last })) => {
+                Ok(Some(Event::Data { kind, bytes, first, last, .. })) => {
                     assert_eq!(first, message.is_none(), "first marks the beginning");
                     assert!(last || !bytes.is_empty(), "only a last piece is empty");
                     message.get_or_insert_default().extend_from_slice(bytes);
@@ -615,7 +615,7 @@ fn both_sides_of_the_handshake_agree() {
         RequestReader::default().read(&mut input, &HttpLimits::default()).unwrap().unwrap();
     assert_eq!(Verdict::of(&request), Verdict::Accept { key: &key });
     let mut answer = Vec::new();
-    websocket::write_response(&mut answer, &key, Some("beta"), &Headers::default());
+    websocket::write_response(&mut answer, &key, Some("beta"), None, &Headers::default());
     for (from, to, agreed) in [
         ("101", "101", true),
         ("101 Switching Protocols", "200 OK", false),
@@ -638,7 +638,13 @@ fn both_sides_of_the_handshake_agree() {
 fn the_accept_key_of_the_specification() {
     // RFC 6455 §1.3.
     let mut out = Vec::new();
-    websocket::write_response(&mut out, "dGhlIHNhbXBsZSBub25jZQ==", None, &Headers::default());
+    websocket::write_response(
+        &mut out,
+        "dGhlIHNhbXBsZSBub25jZQ==",
+        None,
+        None,
+        &Headers::default(),
+    );
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

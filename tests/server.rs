@@ -6,6 +6,8 @@
 mod http;
 #[path = "server/life.rs"]
 mod life;
+#[path = "server/options.rs"]
+mod options;
 #[path = "server/rig.rs"]
 mod rig;
 

@@ -11,8 +11,14 @@ mod auth;
 mod calls;
 #[path = "world/client.rs"]
 mod client;
+#[path = "world/compressed.rs"]
+mod compressed;
 #[path = "world/connections.rs"]
 mod connections;
+#[path = "world/cors.rs"]
+mod cors;
+#[path = "support/deflate.rs"]
+mod deflate;
 #[path = "world/endings.rs"]
 mod endings;
 #[path = "world/event_streams.rs"]
@@ -21,6 +27,8 @@ mod event_streams;
 mod exchanges;
 #[path = "world/filters.rs"]
 mod filters;
+#[path = "world/flows.rs"]
+mod flows;
 #[path = "world/front.rs"]
 mod front;
 #[path = "world/hall.rs"]
@@ -35,6 +43,8 @@ mod limits;
 mod long_polling;
 #[path = "world/mounts.rs"]
 mod mounts;
+#[path = "support/noise.rs"]
+mod noise;
 #[path = "world/openings.rs"]
 mod openings;
 #[path = "world/packed.rs"]
@@ -53,14 +63,22 @@ mod regressions;
 mod requests;
 #[path = "world/results.rs"]
 mod results;
+#[path = "world/secrets.rs"]
+mod secrets;
 #[path = "world/stateful.rs"]
 mod stateful;
 #[path = "world/stateful_cuts.rs"]
 mod stateful_cuts;
 #[path = "world/stateful_limits.rs"]
 mod stateful_limits;
+#[path = "world/streams.rs"]
+mod streams;
+#[path = "world/talk.rs"]
+mod talk;
 #[path = "world/threats.rs"]
 mod threats;
+#[path = "world/uploads.rs"]
+mod uploads;
 #[path = "world/web.rs"]
 mod web;
 
@@ -78,6 +96,7 @@ fn every_seed_ends_well() {
     let count = number("SEEDS").unwrap_or(200);
     let mut failures = Vec::new();
     let (mut turns, mut messages) = (0, 0);
+    let mut carried = [0; 3];
     let (mut opened, mut too_slow, mut violations, mut panics) = (0, 0, 0, 0);
     let (mut resumed, mut replayed, mut not_resumed) = (0, 0, 0);
     for seed in first..first + count {
@@ -85,6 +104,9 @@ fn every_seed_ends_well() {
             Ok(report) => {
                 turns += report.turns;
                 messages += report.messages;
+                for (sum, one) in carried.iter_mut().zip(report.carried) {
+                    *sum += one as u64;
+                }
                 opened += report.counters.opened;
                 too_slow += report.counters.too_slow;
                 violations += report.counters.violations;
@@ -101,11 +123,13 @@ fn every_seed_ends_well() {
          {too_slow} were too slow and {violations} broke a rule; {panics} panics; {resumed} came \
          back to {replayed} messages and {not_resumed} did not"
     );
+    println!("connections over WebSockets, event streams, long polling: {carried:?}");
     assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
     if count >= 100 {
         // A play in which nothing happens finds nothing.
         assert!(opened > count * 10 && messages > count * 100);
         assert!(resumed > count && not_resumed > count / 10);
+        assert!(carried.iter().all(|over| *over > count), "{carried:?}");
         assert!(too_slow > count / 10 && violations > count && panics > count / 2);
     }
 }

@@ -5,21 +5,23 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::questions;
 use tickhub::http::{Request, Response};
 use tickhub::{
     Call, Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Methods, Redirect, Server,
-    Text, Transport,
+    Text, Transport, Transports, bearer_token,
 };
 
 /// What happened to each connection, by id.
 type Journal = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
 
-struct Lab {
+pub(crate) struct Lab {
     journal: Journal,
 }
 
 impl Hub for Lab {
-    type State = ();
+    /// How long its welcome takes, in milliseconds.
+    type State = u64;
 
     fn methods(m: &mut Methods<Self>) {
         m.on("Add", |_: &mut Lab, _: &mut Context<Lab>, a: i32, b: i32| a.wrapping_add(b))
@@ -29,8 +31,10 @@ impl Hub for Lab {
             .on("Transport", |_: &mut Lab, ctx: &mut Context<Lab>| {
                 ctx.transport().map(Transport::name)
             })
-            .on("Authorization", |_: &mut Lab, ctx: &mut Context<Lab>| {
-                ctx.request().and_then(|request| request.header("authorization")).map(str::to_owned)
+            .on("Token", |_: &mut Lab, ctx: &mut Context<Lab>| {
+                ctx.request()
+                    .and_then(|request| bearer_token(request.head()))
+                    .map(std::borrow::Cow::into_owned)
             })
             .on("Fail", Lab::fail)
             .on("Abort", |_: &mut Lab, ctx: &mut Context<Lab>| ctx.abort())
@@ -42,12 +46,16 @@ impl Hub for Lab {
             .on("Join", |_: &mut Lab, ctx: &mut Context<Lab>, group: Text| ctx.join(&group))
             .on("Leave", |_: &mut Lab, ctx: &mut Context<Lab>, group: Text| ctx.leave(&group))
             .on("JoinAndSend", Lab::join_and_send)
-            .on_async("Later", later);
+            .on_async("Later", later)
+            .connected_async(welcome);
         selectors(m);
+        questions::offer(m);
     }
 
     fn on_connected(&mut self, ctx: &mut Context<Self>) -> Result<(), HubError> {
         self.note(ctx, "connected");
+        let welcome = ctx.request().and_then(|request| request.query("welcome")?.parse().ok());
+        *ctx.state() = welcome.unwrap_or(0);
         Ok(())
     }
 
@@ -102,6 +110,12 @@ impl Lab {
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
         journal.entry(ctx.connection_id().to_string()).or_default().push(entry.to_owned());
     }
+}
+
+async fn welcome(call: Call<Lab>) -> Result<(), HubError> {
+    let ms = call.state(|_, ms, _| *ms).await.unwrap_or(0);
+    call.sleep(Duration::from_millis(ms)).await;
+    Ok(())
 }
 
 async fn later(call: Call<Lab>, text: String, ms: u64) -> String {
@@ -171,11 +185,14 @@ pub(crate) fn serve(server: Server) -> Server {
         user_id: Some(|request, _| request.query("user").map(std::borrow::Cow::into_owned)),
         ..ConnectionOptions::default()
     };
+    let polling = ConnectionOptions { transports: Transports::LONG_POLLING, ..connection.clone() };
     server
         .hub_with("/hubs/lab", HubOptions::default(), connection, move |_| Lab {
             journal: journal.clone(),
         })
         .redirect("/hubs/away", to_the_lab)
+        .also_at::<Lab>("/hubs/lab-by-polling", polling)
+        .http_async("/lab/ask", questions::answer)
         .http("/lab/events", move |request| {
             let journal = shown.lock().unwrap_or_else(PoisonError::into_inner);
             let entries = request.query("id").and_then(|id| journal.get(id.as_ref()));

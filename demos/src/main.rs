@@ -3,6 +3,8 @@
 mod bench;
 mod chat;
 mod lab;
+mod members;
+mod questions;
 mod sockets;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -18,19 +20,22 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:5000")]
-    listen: SocketAddr,
-    /// Threads that each run a shard.
-    #[arg(long, default_value_t = 1)]
-    shards: usize,
-    /// Way to talk to the kernel: auto, uring or epoll.
-    #[arg(long, default_value_t)]
-    driver: DriverChoice,
+    /// Configuration file (TOML); the options below win over it.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Address to listen on (default 127.0.0.1:5000).
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Threads that each run a shard (default 1).
+    #[arg(long)]
+    shards: Option<usize>,
+    /// Way to talk to the kernel: auto, uring or epoll (default auto).
+    #[arg(long)]
+    driver: Option<DriverChoice>,
     /// Directory of the pages.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/web"))]
     web: PathBuf,
-    /// Serve the hub of the tests, too (/hubs/lab).
+    /// Serve the hubs of the tests, too (/hubs/lab, /hubs/members, /hubs/admins).
     #[arg(long)]
     lab: bool,
 }
@@ -51,18 +56,22 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demos: {error}");
-            ExitCode::from(if matches!(error, Error::Config(_)) { 2 } else { 1 })
+            let is_mistake = matches!(error, Error::Config(_) | Error::Unreadable { .. });
+            ExitCode::from(if is_mistake { 2 } else { 1 })
         }
     }
 }
 
 fn serve(arguments: &Arguments) -> Result<(), Error> {
-    let config = Config {
-        listen: vec![arguments.listen],
-        shards: arguments.shards,
-        driver: arguments.driver,
-        ..Config::default()
+    let mut config = match &arguments.config {
+        Some(file) => Config::from_file(file)?,
+        None => Config::default(),
     };
+    if let Some(address) = arguments.listen {
+        config.listen = vec![address];
+    }
+    config.shards = arguments.shards.unwrap_or(config.shards);
+    config.driver = arguments.driver.unwrap_or(config.driver);
     let libraries = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/node_modules"));
     let mut server = Server::new(config)
         .files("/", &arguments.web)
@@ -72,6 +81,7 @@ fn serve(arguments: &Arguments) -> Result<(), Error> {
     server = sockets::serve(server);
     if arguments.lab {
         server = lab::serve(server);
+        server = members::serve(server).expect("a key of the right length was made just now");
     }
     server
         .on_listening(|addresses| {

@@ -1,7 +1,10 @@
 //! Plain WebSockets and plain HTTP: what comes in goes out.
 
 use tickhub::http::Response;
-use tickhub::{Message, OutboxLimits, Peer, RawOptions, Server, WebSocket};
+use tickhub::{
+    Compression, ConnectionHandler, ConnectionOptions, Message, OutboxLimits, Peer, RawOptions,
+    Server, WebSocket,
+};
 
 struct Echo;
 
@@ -20,6 +23,15 @@ impl WebSocket for Broadcast {
     }
 }
 
+/// The same for bytes over any transport.
+struct Bytes;
+
+impl ConnectionHandler for Bytes {
+    fn on_receive(&mut self, peer: &mut Peer<'_>, bytes: &[u8]) {
+        peer.send(Message::new(bytes)).ignore();
+    }
+}
+
 pub(crate) fn serve(server: Server) -> Server {
     let echo = RawOptions {
         message_bytes_max: MESSAGE_BYTES_MAX,
@@ -32,9 +44,13 @@ pub(crate) fn serve(server: Server) -> Server {
         outbox: OutboxLimits { hard_bytes: MESSAGE_BYTES_MAX, ..OutboxLimits::default() },
         ..RawOptions::default()
     };
+    let deflate = RawOptions { compression: Some(Compression::default()), ..RawOptions::default() };
     server
         .websocket("/ws/echo", echo, |_| Echo)
         .websocket("/ws/broadcast", broadcast, |_| Broadcast)
+        .websocket("/ws/deflate", deflate.clone(), |_| Echo)
+        .websocket("/ws/deflate/broadcast", deflate, |_| Broadcast)
+        .connection("/bytes", |_| Bytes, ConnectionOptions::default())
         .http("/echo", |request| {
             Response::new(200)
                 .content_type(request.header("content-type").unwrap_or("application/octet-stream"))

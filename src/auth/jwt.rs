@@ -108,8 +108,8 @@ impl Jwt {
         Ok(self.key(Key::pem(algorithm, pem)?))
     }
 
-    /// Adds the keys of a set (RFC 7517) that are for signatures. A key that does not name its
-    /// algorithm is for RS256, ES256, ES384 or `EdDSA`, as its kind is.
+    /// Adds the keys of a set (RFC 7517) that are for signatures of a known kind. A key that does
+    /// not name its algorithm is for RS256, ES256, ES384 or `EdDSA`, as its kind is.
     ///
     /// # Errors
     ///
@@ -251,15 +251,17 @@ impl Jwt {
             Some(id) => Identity::new(id.into_owned()),
             None => Identity::nameless(),
         };
-        for (kind, value) in claims {
+        // A role is what we were told to take for one, and nothing else.
+        let is_role = |kind: &String| self.role_claims.contains(kind);
+        let is_own = |kind: &String| kind == Identity::ROLE;
+        for (kind, value) in claims.iter().filter(|(kind, _)| is_role(kind) || !is_own(kind)) {
             for text in texts(Some(value)) {
-                if self.role_claims.contains(kind) && kind != Identity::ROLE {
-                    identity = identity.role(&*text);
-                }
-                // A role is what we were told to take for one, and nothing else.
-                if kind != Identity::ROLE || self.role_claims.contains(kind) {
-                    identity = identity.claim(kind.as_str(), text.into_owned());
-                }
+                identity = identity.claim(kind.as_str(), text.into_owned());
+            }
+        }
+        for (_, value) in claims.iter().filter(|(kind, _)| is_role(kind) && !is_own(kind)) {
+            for role in texts(Some(value)) {
+                identity = identity.role(role.into_owned());
             }
         }
         identity

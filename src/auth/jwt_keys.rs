@@ -47,28 +47,19 @@ impl Key {
             let purpose = jwk.common.public_key_use.as_ref();
             purpose.is_none_or(|purpose| *purpose == PublicKeyUse::Signature)
         };
-        let keys: Vec<Self> =
-            set.keys.iter().filter(signing).map(Self::jwk).collect::<Result<_, _>>()?;
+        let keys: Vec<Self> = set
+            .keys
+            .iter()
+            .filter(signing)
+            .filter_map(|jwk| Some(Self::jwk(jwk, algorithm_of(jwk)?)))
+            .collect::<Result<_, _>>()?;
         if keys.is_empty() {
             return Err(JwtError::Key("the key set has no key for signatures"));
         }
         Ok(keys)
     }
 
-    fn jwk(jwk: &Jwk) -> Result<Self, JwtError> {
-        const UNKNOWN: JwtError = JwtError::Key("a key of the set is for an unknown algorithm");
-        let algorithm = match (&jwk.common.key_algorithm, &jwk.algorithm) {
-            (Some(named), _) => named.to_string().parse().map_err(|_| UNKNOWN)?,
-            // What is usual where none is named.
-            (None, AlgorithmParameters::RSA(_)) => JwtAlgorithm::RS256,
-            (None, AlgorithmParameters::EllipticCurve(point)) => match point.curve {
-                EllipticCurve::P256 => JwtAlgorithm::ES256,
-                EllipticCurve::P384 => JwtAlgorithm::ES384,
-                _ => return Err(UNKNOWN),
-            },
-            (None, AlgorithmParameters::OctetKeyPair(_)) => JwtAlgorithm::EdDSA,
-            (None, _) => return Err(UNKNOWN),
-        };
+    fn jwk(jwk: &Jwk, algorithm: JwtAlgorithm) -> Result<Self, JwtError> {
         let key =
             DecodingKey::from_jwk(jwk).map_err(|_| JwtError::Key("a key of the set is broken"))?;
         if key.family() != algorithm.family() {
@@ -92,4 +83,21 @@ fn check_secret(algorithm: JwtAlgorithm, bytes: usize) -> Result<(), JwtError> {
         return Err(JwtError::Key("the secret is shorter than the hash: 32, 48 or 64 bytes"));
     }
     Ok(())
+}
+
+/// The one algorithm that a key of a set is for; keys of kinds that are not known here are left
+/// alone (RFC 7517 §5).
+fn algorithm_of(jwk: &Jwk) -> Option<JwtAlgorithm> {
+    match (&jwk.common.key_algorithm, &jwk.algorithm) {
+        (Some(named), _) => named.to_string().parse().ok(),
+        // What is usual where none is named.
+        (None, AlgorithmParameters::RSA(_)) => Some(JwtAlgorithm::RS256),
+        (None, AlgorithmParameters::EllipticCurve(point)) => match point.curve {
+            EllipticCurve::P256 => Some(JwtAlgorithm::ES256),
+            EllipticCurve::P384 => Some(JwtAlgorithm::ES384),
+            _ => None,
+        },
+        (None, AlgorithmParameters::OctetKeyPair(_)) => Some(JwtAlgorithm::EdDSA),
+        (None, _) => None,
+    }
 }

@@ -69,10 +69,18 @@ impl<K: Keyed, V> Default for Table<K, V> {
 impl<K: Keyed, V> Table<K, V> {
     /// Puts `value` into a free slot, the lowest that was freed last.
     pub fn insert(&mut self, value: V) -> K {
+        self.insert_with(|_| value)
+    }
+
+    /// Like [`Table::insert`], of a value that knows its key.
+    pub fn insert_with(&mut self, value: impl FnOnce(K) -> V) -> K {
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1).max(1);
-        let slot = self.entries.insert((generation, value));
-        K::new(u32::try_from(slot).expect("a shard holds fewer than 2^32 entries"), generation)
+        let vacant = self.entries.vacant_entry();
+        let slot = u32::try_from(vacant.key()).expect("a shard holds fewer than 2^32 entries");
+        let key = K::new(slot, generation);
+        vacant.insert((generation, value(key)));
+        key
     }
 
     /// The entry of `key`, unless it is gone.

@@ -3,7 +3,8 @@
 //! It is made for the load generator, for bots and for the simulator. It owns no socket and asks
 //! no clock: whoever runs it connects when [`Client::need`] says so, hands in what arrives, sends
 //! what [`Client::fill`] gives, and comes back at [`Client::deadline`]. It speaks WebSockets with
-//! the hub protocols of this crate, with or without negotiation before.
+//! the hub protocols of this crate, with or without negotiation before. [`web`] carries a connection
+//! where there is no WebSocket.
 //!
 //! ```
 //! use tickhub::base::{Moment, Rng};
@@ -33,6 +34,7 @@ mod machine;
 mod open;
 mod options;
 mod session;
+pub mod web;
 
 pub use event::{CallId, Event, Invocation, Outcome, Payload, QuestionId};
 pub use machine::{Client, Need, SendError};

@@ -68,6 +68,19 @@ pub(crate) trait Application: Any {
     /// When the next turn is due at the latest.
     fn deadline(&self) -> Option<Moment>;
 
+    /// The first disagreement between its tables and those of the registry: for the simulator.
+    #[cfg(feature = "sim")]
+    fn check(&self, registry: &Registry) -> Result<(), String> {
+        let _ = registry;
+        Ok(())
+    }
+
+    /// Whether nothing is left of anybody: for the simulator.
+    #[cfg(feature = "sim")]
+    fn is_quiet(&self) -> bool {
+        true
+    }
+
     /// For the typed access of `Shard::enter` and `Post::run`.
     fn as_any_mut(&mut self) -> &mut dyn Any;
 }

@@ -15,13 +15,14 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use serde::de::DeserializeOwned;
 
 use super::Hub;
+use super::call::{Call, CallState};
 use super::clients::Clients;
 use super::closed::Closed;
+use super::delivery::kind_of;
 use super::dispatch::Flow;
 use super::endpoint::{HubEndpoint, contained};
 use super::error::HubError;
-use super::registry::{Registry, kind_of};
-use super::tasks::{Call, CallState};
+use super::registry::Registry;
 use crate::base::{ConnectionKey, HashMap, ToConnectionId};
 use crate::protocol::hub_protocol::{Outcome, ToArguments, errors};
 use crate::transport::Stage;

@@ -1,6 +1,7 @@
 //! Whether a caller may call a method (§6.8).
 
 use super::Hub;
+use super::dispatch::fits;
 use super::endpoint::{HubEndpoint, contained};
 use super::methods::{Entry, Failure};
 use super::registry::Registry;
@@ -18,7 +19,7 @@ impl<H: Hub> HubEndpoint<H> {
         arguments: &Arguments<'_>,
     ) -> Result<(), Failure> {
         let Some(policy) = &method.policy else { return Ok(()) };
-        (method.binds)(arguments.to_owned_arguments().lend()).map_err(Failure::Binding)?;
+        fits(registry, method.shape, arguments)?;
         if is_allowed(registry, key, policy, &method.name, arguments) {
             return Ok(());
         }

@@ -1,5 +1,7 @@
 //! Whether the tables agree with each other: for the simulator, after every step.
 
+use super::Hub;
+use super::endpoint::HubEndpoint;
 use super::registry::Registry;
 use super::world::World;
 use crate::base::{ConnectionKey, Keyed as _};
@@ -54,6 +56,10 @@ impl Registry {
         if connection.stage == Stage::Closing && connection.departed && !ends {
             return Err("it closes without an end".into());
         }
+        let may_write = connection.frees_streams();
+        if may_write && connection.is_open() && !self.goes_on(key) {
+            return Err("a stream waits for room that is there".into());
+        }
         let world = &self.worlds[usize::from(connection.world)];
         let is_member = world.members.slots().binary_search(&key.slot()).is_ok();
         if connection.is_open() && !is_member {
@@ -63,6 +69,43 @@ impl Registry {
             return Err("it has left and is still in a table".into());
         }
         Ok(())
+    }
+}
+
+impl<H: Hub> HubEndpoint<H> {
+    /// What runs belongs to somebody who is there, each side knows the other, and slots are
+    /// counted right.
+    pub(super) fn check_running(&self, registry: &Registry) -> Result<(), String> {
+        for (key, underway) in self.underway.iter() {
+            let connection = registry.get(key).filter(|connection| !connection.departed);
+            let connection = connection.ok_or(format!("{key:?} has left and has calls"))?;
+            let mut slots = 0;
+            for call in underway.calls() {
+                let task = self.tasks.get(call).filter(|task| task.connection() == key);
+                let task = task.ok_or(format!("{key:?} has a call that does not run"))?;
+                slots += u16::from(task.holds_slot());
+            }
+            if slots != connection.hub.running {
+                let counted = connection.hub.running;
+                return Err(format!("{key:?} has {slots} slots taken and {counted} counted"));
+            }
+            if underway.uploads_of_nobody() > 0 {
+                return Err(format!("{key:?} has an upload without a call"));
+            }
+        }
+        for (key, task) in self.tasks.iter().filter(|(_, task)| task.must_end_with_connection()) {
+            let underway = self.underway.get(task.connection());
+            if !underway.is_some_and(|underway| underway.calls().any(|call| call == key)) {
+                return Err("a stream runs for nobody".into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no stream and no upload is left. Plain calls outlive their connections.
+    pub(super) fn nothing_runs(&self) -> bool {
+        self.underway.is_empty()
+            && !self.tasks.iter().any(|(_, task)| task.must_end_with_connection())
     }
 }
 

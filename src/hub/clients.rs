@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use super::closed::Closed;
+use super::delivery::Delivery;
 use super::error::HubError;
-use super::registry::{Delivery, Registry};
+use super::registry::Registry;
 use crate::base::{ConnectionKey, Keyed as _, ToConnectionId};
 use crate::protocol::hub_protocol::ToArguments;
 use crate::protocol::websocket::Kind;
@@ -82,12 +83,15 @@ impl<'a> Clients<'a> {
         self.audience(Target::Users(SmallVec::from_slice(&[id])), &[])
     }
 
-    /// The connections of any of these users.
+    /// The connections of any of these users, once each.
     pub fn users<'n, N: AsRef<str> + ?Sized + 'n>(
         &'n mut self,
         ids: impl IntoIterator<Item = &'n N>,
     ) -> Audience<'n> {
-        let ids = ids.into_iter().map(AsRef::as_ref).collect();
+        let mut ids: SmallVec<[&str; 4]> = ids.into_iter().map(AsRef::as_ref).collect();
+        // A connection has one user, so no connection is reached twice if no user is named twice.
+        ids.sort_unstable();
+        ids.dedup();
         self.audience(Target::Users(ids), &[])
     }
 

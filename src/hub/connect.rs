@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use super::Hub;
+use super::call::{Call, CallState};
 use super::closed::Closed;
 use super::context::Context;
 use super::dispatch::Flow;
@@ -10,7 +11,7 @@ use super::endpoint::{HubEndpoint, contained};
 use super::error::HubError;
 use super::methods::Methods;
 use super::registry::Registry;
-use super::tasks::{Call, CallState, Contained};
+use super::tasks::Contained;
 use crate::base::ConnectionKey;
 use crate::transport::Stage;
 
@@ -90,7 +91,7 @@ impl<H: Hub> HubEndpoint<H> {
         state.is_connecting.set(true);
         let call = Call::new(&self.local, &state);
         let methods = self.methods.clone();
-        self.spawn_unasked(state.clone(), "connected_async", async move {
+        self.begin_unasked(state.clone(), "connected_async", async move {
             let connected = methods.connected.as_ref().expect("it was there a moment ago");
             // In the task from its first word on, so that a panic is one like any other.
             let welcome = Contained(Box::pin(async { connected(call.clone()).await })).await;

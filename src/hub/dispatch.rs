@@ -1,18 +1,25 @@
-//! From an invocation to a method, and from its result to a completion.
+//! From an invocation to a method, and from its outcome to a completion.
 
 use std::rc::Rc;
 
+use smallvec::SmallVec;
+
 use super::Hub;
+use super::call::{Call, CallState};
 use super::context::Context;
-use super::endpoint::{Finished, HubEndpoint, contained, queue};
+use super::delivery::kind_of;
+use super::endpoint::{HubEndpoint, contained, queue};
 use super::error::HubError;
-use super::filter::{Admission, UNASKED};
-use super::methods::{Answer, Failure, Run, Writable};
-use super::registry::{Delivery, Registry, kind_of};
-use super::tasks::{Call, CallState, Contained};
+use super::filter::{Admission, FilteredCall, UNASKED};
+use super::methods::{Answer, Failure, Run, Shape, Work, Writable};
+use super::registry::Registry;
+use super::running::{Begun, Underway};
+use super::upload::Opening;
 use crate::base::ConnectionKey;
 use crate::protocol::hub_protocol::errors::{self, Detail, DetailedErrors};
-use crate::protocol::hub_protocol::{HubProtocolKind, Invocation, WriteError};
+use crate::protocol::hub_protocol::{
+    Arguments, HubProtocolKind, Invocation, StreamIds, WriteError,
+};
 use crate::transport::Stage;
 
 /// What comes after a message.
@@ -26,238 +33,259 @@ pub(super) enum Flow {
     Blocked,
 }
 
+/// How a method is called: as a plain one (type 1), or as a stream (type 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    Plain,
+    Stream,
+}
+
+/// What is checked between the arguments and the method.
+///
+/// The order of everything is that of §3.6: the arguments are bound, a plain call takes a slot,
+/// its policy is asked, then come these checks in the order of [`Checks::pass`], then filters,
+/// then the method. Where something stands between the arguments and a method that borrows them,
+/// they are bound twice: to a copy first, so that those who send wrong ones read that.
+pub(super) struct Checks {
+    manner: Manner,
+    pub(super) method: Shape,
+    /// How many streams the client sends along.
+    sent: usize,
+    /// Why the client may not have the streams of this call.
+    streams: Result<(), Failure>,
+}
+
+impl Checks {
+    /// Called by each method when its arguments are bound.
+    pub(super) fn pass(&self) -> Result<(), Failure> {
+        if self.method.streams != (self.manner == Manner::Stream) {
+            return Err(Failure::WrongKind(self.manner));
+        }
+        let (sent, expected) = (self.sent, self.method.uploads);
+        if sent != expected {
+            return Err(Failure::Uploads { sent, expected });
+        }
+        self.streams.clone()
+    }
+}
+
 impl<H: Hub> HubEndpoint<H> {
     /// Runs a method, or begins it. Errors of a call concern its caller alone (§3.9).
     pub(super) fn on_invocation(
         &mut self,
         registry: &mut Registry,
         key: ConnectionKey,
+        manner: Manner,
         invocation: Invocation<'_>,
     ) -> Flow {
         let Some(connection) = registry.get(key) else { return Flow::Ended };
         let Some(protocol) = connection.hub.speaks else { return Flow::Ended };
-        let id = invocation.invocation_id.as_deref();
+        let (connection_id, running) = (connection.id, connection.hub.running);
+        let Invocation { invocation_id, target, mut arguments, stream_ids } = invocation;
+        let id = invocation_id.as_deref();
         let methods = self.methods.clone();
-        let Some(method) = methods.find(&invocation.target) else {
+        let Some(method) = methods.find(&target) else {
             // Unknown methods are answered from the loop; they need no slot (§6.4).
-            let text = errors::unknown_method(&invocation.target);
-            answer_error(registry, key, protocol, id, &text);
+            answer_error(registry, key, protocol, id, &errors::unknown_method(&target));
             return Flow::Next;
         };
-        let slots = self.options.maximum_parallel_invocations_per_client;
-        if connection.hub.running >= slots {
-            return Flow::Blocked;
+        let caller = Caller { key, protocol, target: &method.name, id };
+        let takes_slot = manner == Manner::Plain && method.shape.uploads == 0;
+        if takes_slot && running >= self.options.maximum_parallel_invocations_per_client {
+            // So are arguments that do not fit.
+            let Err(failure) = fits(registry, method.shape, &arguments) else {
+                return Flow::Blocked;
+            };
+            self.answer(registry, caller, Ok(Err(failure)));
+            return Flow::Next;
         }
-        let connection_id = connection.id;
-        if let Err(failure) = Self::authorize(registry, key, method, &invocation.arguments) {
-            self.conclude(registry, key, protocol, &method.name, id, Ok(Err(failure)));
-            return flow(registry, key);
+        if let Err(failure) = Self::authorize(registry, key, method, &arguments) {
+            self.answer(registry, caller, Ok(Err(failure)));
+            return next(registry, key);
         }
-        let mut arguments = invocation.arguments;
+        let streams = self.room_for_streams(key, method.shape, id, stream_ids);
+        let checks = Checks { manner, method: method.shape, sent: stream_ids.len(), streams };
         let (mut filtered, mut memory) = (None, Vec::new());
         if !methods.filters.is_empty() {
-            let fits = (&method.name, method.binds);
-            match self.admit_call(registry, key, protocol, fits, arguments, &mut memory) {
+            match self.admit_call(registry, caller, &checks, arguments, &mut memory) {
                 Ok(Admission::Run(call, admitted)) => {
                     arguments = admitted;
                     filtered = Some(call);
                 }
                 Ok(Admission::Refused(call, error)) => {
                     let refused = Ok(Err(Failure::Refused(error)));
-                    let ending = self.review(registry, key, call, id, refused);
-                    self.answer_filtered(registry, key, protocol, &method.name, id, ending);
-                    return flow(registry, key);
+                    self.close_call(registry, caller, Some(call), refused);
+                    return next(registry, key);
                 }
-                Err(error) => {
-                    let failed = Ok(Err(Failure::Binding(error)));
-                    self.conclude(registry, key, protocol, &method.name, id, failed);
-                    return flow(registry, key);
+                Err(failure) => {
+                    self.answer(registry, caller, Ok(Err(failure)));
+                    return next(registry, key);
                 }
             }
         }
-        match &method.run {
+        let begun = match &method.run {
             Run::Now(run) => {
                 let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
-                let mut written = None;
                 let mut body = registry.take_body();
-                let seen = id.or(filtered.is_some().then_some(UNASKED));
-                let mut answer =
-                    Completion { protocol, id: seen, body: &mut body, written: &mut written };
+                let id = id.or(filtered.is_some().then_some(UNASKED));
+                let mut answer = Completion { protocol, id, body: &mut body };
                 let mut context = Context::new(registry, self.world, key, state);
                 let hub = &mut self.hub;
-                let outcome = contained(|| run(hub, &mut context, arguments, &mut answer));
-                if let Some(call) = filtered {
-                    let ending = outcome.map(|outcome| outcome.map(|()| body));
-                    let ending = self.review(registry, key, call, id, ending);
-                    self.answer_filtered(registry, key, protocol, &method.name, id, ending);
-                    return flow(registry, key);
-                }
-                if written.is_some() {
-                    registry.queue_encoded(key, kind_of(protocol), &body).ignore();
-                }
-                registry.give_body(body);
-                self.conclude(registry, key, protocol, &method.name, id, outcome);
+                let outcome = contained(|| run(hub, &mut context, arguments, &checks, &mut answer));
+                let outcome = outcome.map(|outcome| outcome.map(|()| body));
+                self.close_call(registry, caller, filtered, outcome);
+                return next(registry, key);
+            }
+            Run::Stream(run) => {
+                let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
+                let mut context = Context::new(registry, self.world, key, state);
+                let hub = &mut self.hub;
+                let items = contained(|| run(hub, &mut context, arguments, &checks));
+                let call = CallState::new(key, connection_id);
+                items.map(|items| {
+                    let (work, intakes) = (items.map(Work::Stream), SmallVec::new());
+                    work.map(|work| Begun { call, work, intakes })
+                })
             }
             Run::Later(run) => {
-                let id = invocation.invocation_id.map(std::borrow::Cow::into_owned);
                 let call = CallState::new(key, connection_id);
+                let capacity = self.options.stream_buffer_capacity;
+                let mut opening = Opening::new(key, capacity, &self.local.released);
                 let handle = Call::new(&self.local, &call);
-                match contained(|| run(handle, arguments)) {
-                    Ok(Ok(task)) => {
-                        let target = method.name.clone();
-                        call.holds_slot.set(true);
-                        self.tasks.spawn(Box::pin(async move {
-                            let ending = Contained(task).await;
-                            Finished { connection: key, call, target, id, ending, filtered }
-                        }));
-                        if let Some(connection) = registry.get_mut(key) {
-                            connection.hub.running += 1;
-                        }
-                    }
-                    Ok(Err(error)) => {
-                        let failed = Ok(Err(Failure::Binding(error)));
-                        let id = id.as_deref();
-                        self.conclude(registry, key, protocol, &method.name, id, failed);
-                    }
-                    Err(panic) => {
-                        let id = id.as_deref();
-                        self.conclude(registry, key, protocol, &method.name, id, Err(panic));
-                    }
-                }
-            }
-        }
-        flow(registry, key)
-    }
-
-    /// No method of this version answers with a stream, so every such call is of the wrong kind
-    /// (§3.6).
-    pub(super) fn on_stream_invocation(
-        &mut self,
-        registry: &mut Registry,
-        key: ConnectionKey,
-        invocation: &Invocation<'_>,
-    ) {
-        let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
-            return;
-        };
-        let id = invocation.invocation_id.as_deref();
-        let text = match self.methods.find(&invocation.target) {
-            Some(method) => match Self::authorize(registry, key, method, &invocation.arguments) {
-                Ok(()) => errors::plain_method_called_as_stream(&method.name),
-                Err(failure) => {
-                    let failed = Ok(Err(failure));
-                    self.conclude(registry, key, protocol, &method.name, id, failed);
-                    return;
-                }
-            },
-            None => errors::unknown_method(&invocation.target),
-        };
-        answer_error(registry, key, protocol, id, &text);
-    }
-
-    /// Runs a task for a connection that is no call of its client: nobody is answered.
-    pub(super) fn spawn_unasked(
-        &mut self,
-        call: Rc<CallState>,
-        name: &str,
-        task: impl Future<Output = ()> + 'static,
-    ) {
-        let target = name.into();
-        self.tasks.spawn(Box::pin(async move {
-            task.await;
-            let ending = Some(Ok(Box::new(()) as Box<dyn Writable>));
-            let key = call.connection;
-            Finished { connection: key, call, target, id: None, ending, filtered: None }
-        }));
-    }
-
-    /// An asynchronous method has ended: its slot is free, and what waited goes on.
-    pub(super) fn on_finished(&mut self, registry: &mut Registry, finished: Finished) {
-        let Finished { connection: key, call, target, id, ending, filtered } = finished;
-        registry.free_slot(key, &call);
-        let Some(protocol) = registry.get(key).and_then(|connection| connection.hub.speaks) else {
-            return;
-        };
-        if let Some(call) = filtered {
-            let seen = id.as_deref().unwrap_or(UNASKED);
-            let ending = ending.ok_or_else(|| PANICKED.to_owned()).map(|ending| {
-                let mut record = Vec::new();
-                let result = ending.map_err(Failure::Refused)?;
-                result.write(protocol, &mut record, seen).map_err(Failure::Unwritable)?;
-                Ok(record)
-            });
-            let ending = self.review(registry, key, call, id.as_deref(), ending);
-            self.answer_filtered(registry, key, protocol, &target, id.as_deref(), ending);
-            return;
-        }
-        let outcome = match ending {
-            Some(Ok(result)) => match &id {
-                Some(id) => registry
-                    .queue(key, kind_of(protocol), |out| result.write(protocol, out, id))
-                    .map(Delivery::ignore)
-                    .map_err(Failure::Unwritable),
-                None => Ok(()),
-            },
-            Some(Err(error)) => Err(Failure::Refused(error)),
-            None => {
-                let panic = PANICKED.to_owned();
-                self.conclude(registry, key, protocol, &target, id.as_deref(), Err(panic));
-                return;
+                let work = contained(|| run(handle, arguments, &checks, &mut opening));
+                let intakes = opening.intakes;
+                work.map(|work| work.map(|work| Begun { call, work, intakes }))
             }
         };
-        self.conclude(registry, key, protocol, &target, id.as_deref(), Ok(outcome));
+        match begun {
+            Ok(Ok(begun)) => {
+                begun.call.holds_slot.set(takes_slot);
+                self.begin(registry, method, id, stream_ids, filtered, begun);
+            }
+            Ok(Err(failure)) => self.close_call(registry, caller, filtered, Ok(Err(failure))),
+            Err(panic) => self.close_call(registry, caller, filtered, Err(panic)),
+        }
+        next(registry, key)
     }
 
-    /// Answers what filters have left.
-    fn answer_filtered(
+    /// Whether the client may have the streams of one more call beside those it has.
+    fn room_for_streams(
         &self,
-        registry: &mut Registry,
         key: ConnectionKey,
-        protocol: HubProtocolKind,
-        target: &Rc<str>,
+        method: Shape,
         id: Option<&str>,
-        ending: Result<Vec<u8>, Failure>,
-    ) {
-        let outcome = ending.map(|record| {
-            if id.is_some() {
-                registry.queue_encoded(key, kind_of(protocol), &record).ignore();
+        sent: StreamIds<'_>,
+    ) -> Result<(), Failure> {
+        if method.streams_of_call() == 0 {
+            return Ok(());
+        }
+        let nothing = Underway::default();
+        let underway = self.underway.get(key).unwrap_or(&nothing);
+        if method.streams && id.is_some_and(|id| underway.has_stream(id)) {
+            return Err(Failure::InUse);
+        }
+        for (place, id) in sent.iter().enumerate().take(method.uploads) {
+            if underway.has_upload(&id) || sent.iter().take(place).any(|other| other == id) {
+                let text = format!("Stream ID '{id}' is already in use.");
+                return Err(Failure::Refused(HubError::new(text)));
             }
-            registry.give_body(record);
+        }
+        let max = self.options.maximum_streams_per_client;
+        if underway.streams() + method.streams_of_call() > max {
+            let text = format!("A client may have at most {max} streams at a time.");
+            return Err(Failure::Refused(HubError::new(text)));
+        }
+        Ok(())
+    }
+
+    /// A call has ended: filters see its outcome, then its caller is answered.
+    pub(super) fn close_call(
+        &mut self,
+        registry: &mut Registry,
+        caller: Caller<'_>,
+        filtered: Option<Box<FilteredCall>>,
+        outcome: Result<Result<Vec<u8>, Failure>, String>,
+    ) {
+        let outcome = match filtered {
+            Some(call) => Ok(self.review(registry, caller.key, call, caller.id, outcome)),
+            None => outcome,
+        };
+        let outcome = outcome.map(|outcome| {
+            outcome.map(|record| {
+                if caller.id.is_some() {
+                    let kind = kind_of(caller.protocol);
+                    registry.queue_encoded(caller.key, kind, &record).ignore();
+                }
+                registry.give_body(record);
+            })
         });
-        self.conclude(registry, key, protocol, target, id, Ok(outcome));
+        self.answer(registry, caller, outcome);
     }
 
     /// Answers what went wrong, if something did.
-    fn conclude(
+    fn answer(
         &self,
         registry: &mut Registry,
-        key: ConnectionKey,
-        protocol: HubProtocolKind,
-        target: &Rc<str>,
-        id: Option<&str>,
+        caller: Caller<'_>,
         outcome: Result<Result<(), Failure>, String>,
     ) {
+        let Caller { key, protocol, target, id } = caller;
         let detailed = DetailedErrors(self.options.enable_detailed_errors);
-        let text = match outcome {
+        let failure = match outcome {
             Ok(Ok(())) => return,
-            Ok(Err(Failure::Binding(error))) => detailed.binding_failed(target, error),
-            Ok(Err(Failure::Unauthorized)) => errors::unauthorized(target),
-            Ok(Err(Failure::Refused(error))) => {
-                detailed.invocation_failed(target, detail_of(&error))
-            }
-            Ok(Err(Failure::Unwritable(error))) => {
-                // The client waits for an answer that cannot be given (§3.10).
-                tracing::error!(%target, %error, "the result of a method cannot be written");
-                registry.end(key, super::Closed::Unwritable(error.detail));
-                return;
-            }
+            Ok(Err(failure)) => failure,
             Err(panic) => {
                 registry.count_panic();
                 tracing::error!(%target, panic, "a hub method panicked; its caller is told");
-                detailed.invocation_failed(target, Detail::private("Panic", &panic))
+                Failure::Refused(HubError::internal("Panic", panic))
+            }
+        };
+        let text = match failure {
+            Failure::Binding(error) => detailed.binding_failed(target, error),
+            Failure::Unauthorized => errors::unauthorized(target),
+            Failure::WrongKind(Manner::Plain) => errors::streaming_method_called_plainly(target),
+            Failure::WrongKind(Manner::Stream) => errors::plain_method_called_as_stream(target),
+            Failure::Uploads { sent, expected } => {
+                errors::stream_count_differs(target, sent, expected)
+            }
+            Failure::InUse => errors::stream_id_in_use(id.unwrap_or_default()),
+            Failure::Refused(error) => detailed.invocation_failed(target, detail_of(&error)),
+            Failure::NoStream => errors::no_stream(target),
+            Failure::Streaming(error) => detailed.stream_failed(detail_of(&error)),
+            Failure::Unwritable(error) => {
+                // The client waits for an answer that cannot be given (§3.10).
+                tracing::error!(%target, %error, "a value of a method cannot be written");
+                registry.end(key, super::Closed::Unwritable(error.detail));
+                return;
             }
         };
         answer_error(registry, key, protocol, id, &text);
+    }
+}
+
+/// Whether a method can take arguments that will be bound later. They are tried on a copy, because
+/// texts are changed where they stand.
+pub(super) fn fits(
+    registry: &mut Registry,
+    method: Shape,
+    arguments: &Arguments<'_>,
+) -> Result<(), Failure> {
+    let mut copy = arguments.to_owned_arguments();
+    match contained(|| (method.binds)(copy.lend())) {
+        Ok(bound) => bound.map_err(Failure::Binding),
+        Err(panic) => {
+            registry.count_panic();
+            tracing::error!(panic, "an argument panicked while it was read");
+            Err(Failure::Refused(HubError::internal("Panic", panic)))
+        }
+    }
+}
+
+/// What comes after a call.
+fn next(registry: &Registry, key: ConnectionKey) -> Flow {
+    match registry.get(key).map(|connection| connection.stage) {
+        Some(Stage::Open) => Flow::Next,
+        _ => Flow::Ended,
     }
 }
 
@@ -276,19 +304,17 @@ fn answer_error(
     }
 }
 
-/// What comes after a call.
-fn flow(registry: &Registry, key: ConnectionKey) -> Flow {
-    match registry.get(key).map(|connection| connection.stage) {
-        Some(Stage::Open) => Flow::Next,
-        _ => Flow::Ended,
-    }
-}
-
-/// What is said of a task that panicked; the log has the rest.
-const PANICKED: &str = "an asynchronous method panicked";
-
 fn detail_of(error: &HubError) -> Detail<'_> {
     Detail { type_name: error.type_name(), message: error.message(), public: error.is_public() }
+}
+
+/// Whom a call is answered, and what it was.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    pub(super) key: ConnectionKey,
+    pub(super) protocol: HubProtocolKind,
+    pub(super) target: &'a Rc<str>,
+    pub(super) id: Option<&'a str>,
 }
 
 /// Writes the completion of a call into scratch memory, while the result is still borrowed.
@@ -296,14 +322,12 @@ struct Completion<'a> {
     protocol: HubProtocolKind,
     id: Option<&'a str>,
     body: &'a mut Vec<u8>,
-    written: &'a mut Option<()>,
 }
 
 impl Answer for Completion<'_> {
     fn answer(&mut self, result: &dyn Writable) -> Result<(), WriteError> {
         if let Some(id) = self.id {
             result.write(self.protocol, self.body, id)?;
-            *self.written = Some(());
         }
         Ok(())
     }

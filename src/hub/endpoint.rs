@@ -1,24 +1,27 @@
 //! One hub behind a path: from bytes to records, handshake, keep-alive, time-outs, the end.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::Hub;
 use super::application::{Application, InputEnd, Piece};
+use super::call::Local;
 use super::clients::Clients;
 use super::closed::Closed;
 use super::context::Context;
-use super::dispatch::Flow;
+use super::delivery::kind_of;
+use super::dispatch::{Flow, Manner};
 use super::ending::Parting;
-use super::filter::FilteredCall;
-use super::methods::{Ending, Methods};
+use super::methods::Methods;
 use super::options::HubOptions;
 use super::rate_limit::{Buckets, Charge};
-use super::registry::{Registry, kind_of};
+use super::registry::Registry;
+use super::running::{Task, Underway};
 use super::stateful::queue_unnumbered;
-use super::tasks::{CallState, Local, Tasks};
-use crate::base::{ConnectionKey, Moment, SideTable};
+use super::tasks::Tasks;
+use crate::base::{ConnectionKey, Moment, SideTable, TaskKey};
 use crate::protocol::hub_protocol::errors::DetailedErrors;
 use crate::protocol::hub_protocol::handshake::{self, Refusal, Request};
 use crate::protocol::hub_protocol::{HubMessage, HubProtocolKind};
@@ -35,22 +38,12 @@ pub(crate) struct HubEndpoint<H: Hub> {
     /// Only of hubs with a rate limit.
     pub(super) buckets: SideTable<ConnectionKey, Buckets>,
     pub(super) local: Rc<Local<H>>,
-    pub(super) tasks: Tasks<Finished>,
-    ended: Vec<Finished>,
+    pub(super) tasks: Tasks<Task>,
+    /// Kept for its memory.
+    pub(super) woken: VecDeque<TaskKey>,
+    pub(super) underway: SideTable<ConnectionKey, Underway>,
     /// When each timer of the method table is due next.
     due: Vec<Moment>,
-}
-
-/// An asynchronous call that ended.
-pub(super) struct Finished {
-    pub(super) connection: ConnectionKey,
-    pub(super) call: Rc<CallState>,
-    pub(super) target: Rc<str>,
-    pub(super) id: Option<String>,
-    /// Nothing, if it panicked.
-    pub(super) ending: Option<Ending>,
-    /// What filters are to see again.
-    pub(super) filtered: Option<Box<FilteredCall>>,
 }
 
 impl<H: Hub> HubEndpoint<H> {
@@ -67,7 +60,8 @@ impl<H: Hub> HubEndpoint<H> {
             buckets: SideTable::default(),
             local: Rc::default(),
             tasks: Tasks::new(registry.ring.clone()),
-            ended: Vec::new(),
+            woken: VecDeque::new(),
+            underway: SideTable::default(),
             due,
         }
     }
@@ -122,7 +116,8 @@ impl<H: Hub> HubEndpoint<H> {
                 Flow::Ended if registry.get(key).is_some_and(Connection::owes_last_words) => {}
                 Flow::Ended => break,
                 Flow::Blocked => {
-                    // The call and what is behind it wait until a running call has ended (§6.4).
+                    // The message and what is behind it wait until a running call has ended (§6.4)
+                    // or an upload has room (§3.7).
                     if let Some(connection) = registry.get_mut(key)
                         && let Some(protocol) = connection.hub.speaks
                     {
@@ -164,6 +159,17 @@ impl<H: Hub> HubEndpoint<H> {
             let mut rest = std::mem::take(&mut connection.backlog);
             self.process(registry, key, &mut rest);
         }
+    }
+
+    /// Works through what had to wait.
+    pub(super) fn go_on(&mut self, registry: &mut Registry, key: ConnectionKey) {
+        let Some(connection) = registry.get_mut(key) else { return };
+        let is_over = connection.stage == Stage::Closing && !connection.owes_last_words();
+        if is_over || connection.hub.blocked {
+            return;
+        }
+        let mut backlog = std::mem::take(&mut connection.backlog);
+        self.process(registry, key, &mut backlog);
     }
 
     fn too_long(
@@ -239,9 +245,20 @@ impl<H: Hub> HubEndpoint<H> {
         message: HubMessage<'_>,
     ) -> Flow {
         match message {
-            HubMessage::Invocation(invocation) => self.on_invocation(registry, key, invocation),
+            HubMessage::Invocation(invocation) => {
+                self.on_invocation(registry, key, Manner::Plain, invocation)
+            }
             HubMessage::StreamInvocation(invocation) => {
-                self.on_stream_invocation(registry, key, &invocation);
+                self.on_invocation(registry, key, Manner::Stream, invocation)
+            }
+            HubMessage::StreamItem { invocation_id, item } => {
+                self.on_stream_item(registry, key, &invocation_id, item)
+            }
+            HubMessage::Completion { invocation_id, outcome } => {
+                self.on_completion(registry, key, &invocation_id, outcome)
+            }
+            HubMessage::CancelInvocation { invocation_id } => {
+                self.on_cancel(registry, key, &invocation_id);
                 Flow::Next
             }
             HubMessage::Ping => {
@@ -258,16 +275,11 @@ impl<H: Hub> HubEndpoint<H> {
                 registry.end(key, closed);
                 Flow::Ended
             }
-            HubMessage::Completion { invocation_id, outcome } => {
-                Self::on_answer(registry, key, &invocation_id, outcome)
+            // Acknowledgements mean nothing without stateful reconnect (§5.3), and types that
+            // nobody knows yet are skipped (COR-079).
+            HubMessage::Ack { .. } | HubMessage::Sequence { .. } | HubMessage::Unknown { .. } => {
+                Flow::Next
             }
-            // Parts of streams that never began are ignored (§3.7), as are acknowledgements
-            // without stateful reconnect (§5.3) and types that nobody knows yet (COR-079).
-            HubMessage::StreamItem { .. }
-            | HubMessage::CancelInvocation { .. }
-            | HubMessage::Ack { .. }
-            | HubMessage::Sequence { .. }
-            | HubMessage::Unknown { .. } => Flow::Next,
         }
     }
 
@@ -335,33 +347,6 @@ impl<H: Hub> HubEndpoint<H> {
             }
         }
     }
-
-    /// Polls tasks and runs what they asked for, until nothing is left or the turn's share is
-    /// used up.
-    fn run_tasks(&mut self, registry: &mut Registry) {
-        self.local.clock.advance(registry.now);
-        for _ in 0..TASK_ROUNDS_MAX {
-            let mut ended = std::mem::take(&mut self.ended);
-            self.tasks.poll(&mut ended);
-            for finished in ended.drain(..) {
-                self.on_finished(registry, finished);
-            }
-            self.ended = ended;
-            loop {
-                let Some(job) = self.local.jobs.borrow_mut().pop_front() else { break };
-                let state = self.states.get_mut(job.connection);
-                let mut clients = Clients::new(registry, self.world);
-                let hub = &mut self.hub;
-                if let Err(panic) = contained(|| (job.work)(hub, state, &mut clients)) {
-                    registry.count_panic();
-                    tracing::error!(panic, "work of an asynchronous hub method panicked");
-                }
-            }
-            if !self.tasks.is_ready() {
-                return;
-            }
-        }
-    }
 }
 
 impl<H: Hub> Application for HubEndpoint<H> {
@@ -394,13 +379,8 @@ impl<H: Hub> Application for HubEndpoint<H> {
     }
 
     fn resume(&mut self, registry: &mut Registry, key: ConnectionKey) {
-        let Some(connection) = registry.get_mut(key) else { return };
-        let is_over = connection.stage == Stage::Closing && !connection.owes_last_words();
-        if is_over || connection.hub.blocked {
-            return;
-        }
-        let mut backlog = std::mem::take(&mut connection.backlog);
-        self.process(registry, key, &mut backlog);
+        self.on_room(registry, key);
+        self.go_on(registry, key);
     }
 
     fn alarm(&mut self, registry: &mut Registry, key: ConnectionKey) {
@@ -452,6 +432,7 @@ impl<H: Hub> Application for HubEndpoint<H> {
     }
 
     fn closed(&mut self, registry: &mut Registry, key: ConnectionKey, reason: &Closed) -> Parting {
+        self.abandon(registry, key);
         let Some(connection) = registry.get(key) else { return Parting::Done };
         if connection.hub.connecting {
             return Parting::Later;
@@ -483,10 +464,20 @@ impl<H: Hub> Application for HubEndpoint<H> {
     }
 
     fn deadline(&self) -> Option<Moment> {
-        if self.tasks.is_ready() || !self.local.jobs.borrow().is_empty() {
+        if self.has_work() {
             return Some(Moment::START);
         }
         self.due.iter().copied().chain(self.local.clock.deadline()).min()
+    }
+
+    #[cfg(feature = "sim")]
+    fn check(&self, registry: &Registry) -> Result<(), String> {
+        self.check_running(registry)
+    }
+
+    #[cfg(feature = "sim")]
+    fn is_quiet(&self) -> bool {
+        self.states.is_empty() && self.nothing_runs()
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
@@ -539,9 +530,6 @@ fn next_tick(due: Moment, period: Duration, now: Moment) -> Moment {
 /// Records of one received piece at most: what is left waits for the next turn, so that
 /// nobody holds up the others (T-SEP).
 const RECORDS_PER_PIECE_MAX: usize = 256;
-
-/// Rounds of tasks in one turn at most.
-const TASK_ROUNDS_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -84,4 +84,5 @@ from_error! {
     std::num::ParseIntError => "FormatException",
     std::num::ParseFloatError => "FormatException",
     serde_json::Error => "JsonException",
+    super::call::Elapsed => "TimeoutException",
 }

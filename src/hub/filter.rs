@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::context::Context;
+use super::dispatch::{Caller, Checks, fits};
 use super::endpoint::{HubEndpoint, contained};
 use super::methods::{Failure, Methods};
 use super::registry::Registry;
@@ -81,8 +82,9 @@ pub trait Filter<H: Hub>: 'static {
         Ok(())
     }
 
-    /// A method that this filter let through has ended, or was refused further in. Not called for
-    /// an asynchronous method whose connection ended before it.
+    /// A method that this filter let through has ended, or was refused further in. A stream has
+    /// ended with its last item; it has no value. Not called for an asynchronous method whose
+    /// connection ended before it.
     fn invoked(
         &self,
         hub: &mut H,
@@ -204,7 +206,7 @@ impl CallOutcome {
     /// The refusal, if the call was refused by the method or a filter.
     pub fn error(&self) -> Option<&HubError> {
         match &self.ending {
-            Err(Failure::Refused(error)) => Some(error),
+            Err(Failure::Refused(error) | Failure::Streaming(error)) => Some(error),
             _ => None,
         }
     }
@@ -235,15 +237,16 @@ impl<H: Hub> HubEndpoint<H> {
     pub(super) fn admit_call<'a>(
         &mut self,
         registry: &mut Registry,
-        key: ConnectionKey,
-        protocol: HubProtocolKind,
-        (method, binds): (&Rc<str>, Binds),
+        caller: Caller<'_>,
+        checks: &Checks,
         arguments: Arguments<'a>,
         memory: &'a mut Vec<u8>,
-    ) -> Result<Admission<'a>, BindingError> {
+    ) -> Result<Admission<'a>, Failure> {
+        fits(registry, checks.method, &arguments)?;
+        checks.pass()?;
         let encoded = arguments.to_owned_arguments();
-        binds(encoded.clone().lend())?;
-        let method = method.clone();
+        let Caller { key, protocol, target, .. } = caller;
+        let method = target.clone();
         let (decoded, replaced, passed) = (None, false, 0);
         let mut call =
             Box::new(FilteredCall { method, protocol, encoded, decoded, replaced, passed });
@@ -352,9 +355,6 @@ impl<H: Hub> Methods<H> {
         outcome
     }
 }
-
-/// Says whether arguments fit a method, without calling it.
-pub(super) type Binds = fn(Arguments<'_>) -> Result<(), BindingError>;
 
 /// The id under which the result of a call is written that nobody waits for: filters may look at
 /// it, and it is not sent.

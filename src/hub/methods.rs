@@ -1,4 +1,4 @@
-//! The method table of a hub: names on the wire, functions of any arity behind them.
+//! The method table of a hub: names on the wire, and what stands behind them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,18 +6,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Hub;
+use super::arity::{AsyncMethod, AsyncStreamMethod, Method, StreamMethod};
+use super::call::Call;
 use super::clients::Clients;
 use super::connect::ConnectedFn;
 use super::context::Context;
+use super::dispatch::{Checks, Manner};
 use super::error::HubError;
-use super::filter::{Binds, Filter};
-use super::reply::Reply;
-use super::tasks::Call;
+use super::filter::Filter;
+use super::stream::Items;
+use super::upload::Opening;
 use crate::auth::Policy;
 use crate::base::HashMap;
-use crate::protocol::hub_protocol::{
-    Argument, Arguments, BindingError, HubProtocolKind, WriteError,
-};
+use crate::protocol::hub_protocol::{Arguments, BindingError, HubProtocolKind, WriteError};
 
 /// What clients can call on a hub, filled by [`Hub::methods`].
 ///
@@ -58,40 +59,92 @@ pub struct Methods<H: Hub> {
 
 pub(super) struct Entry<H: Hub> {
     pub(super) name: Rc<str>,
+    pub(super) shape: Shape,
     pub(super) run: Run<H>,
-    pub(super) binds: Binds,
     pub(super) policy: Option<Policy>,
 }
 
+/// A function, made into what a table of methods needs.
+pub(super) struct Parts<H: Hub> {
+    pub(super) shape: Shape,
+    pub(super) run: Run<H>,
+}
+
+/// What is known of a method before it is called.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// It answers with a stream.
+    pub(super) streams: bool,
+    /// How many arguments it takes.
+    pub(super) arguments: usize,
+    /// How many streams of the client it takes.
+    pub(super) uploads: usize,
+    /// A cancelled stream of it ends by itself.
+    pub(super) cooperative: bool,
+    /// Whether arguments can be bound, for a call that cannot run yet.
+    pub(super) binds: fn(Arguments<'_>) -> Result<(), BindingError>,
+}
+
+impl Shape {
+    /// How many streams, in either direction, belong to a call of it. If there is one, the call
+    /// uses no slot (§6.4).
+    pub(super) fn streams_of_call(self) -> usize {
+        usize::from(self.streams) + self.uploads
+    }
+}
+
+/// How a method is begun. The arguments are not bound yet; the checks are made when they are.
 pub(super) enum Run<H: Hub> {
     Now(NowFn<H>),
+    Stream(StreamFn<H>),
     Later(LaterFn<H>),
 }
 
-/// Runs a method to its end; the arguments were counted but not yet bound.
-type NowFn<H> = Box<
+/// Runs a method to its end.
+pub(super) type NowFn<H> = Box<
     dyn for<'c, 'a> Fn(
         &mut H,
         &mut Context<'c, H>,
         Arguments<'a>,
+        &Checks,
         &mut dyn Answer,
     ) -> Result<(), Failure>,
 >;
 
-/// Begins an asynchronous method.
-type LaterFn<H> = Box<
-    dyn for<'a> Fn(
-        Call<H>,
+/// Runs a method that returns a stream.
+pub(super) type StreamFn<H> = Box<
+    dyn for<'c, 'a> Fn(
+        &mut H,
+        &mut Context<'c, H>,
         Arguments<'a>,
-    ) -> Result<Pin<Box<dyn Future<Output = Ending>>>, BindingError>,
+        &Checks,
+    ) -> Result<Box<dyn Items>, Failure>,
 >;
+
+/// Begins an asynchronous method.
+pub(super) type LaterFn<H> =
+    Box<dyn for<'a> Fn(Call<H>, Arguments<'a>, &Checks, &mut Opening) -> Result<Work, Failure>>;
+
+/// What is left to do when a method has begun.
+pub(super) enum Work {
+    Call(Pin<Box<dyn Future<Output = Ending>>>),
+    Stream(Box<dyn Items>),
+}
 
 /// How an asynchronous method ended: its result waits to be written.
 pub(super) type Ending = Result<Box<dyn Writable>, HubError>;
 
-/// A result that can be written as a completion once the connection is at hand.
+/// A value that can be written once the connection is at hand: as the result in a completion, or
+/// as an item of a stream.
 pub(super) trait Writable {
     fn write(
+        &self,
+        protocol: HubProtocolKind,
+        out: &mut Vec<u8>,
+        id: &str,
+    ) -> Result<(), WriteError>;
+
+    fn write_item(
         &self,
         protocol: HubProtocolKind,
         out: &mut Vec<u8>,
@@ -108,6 +161,15 @@ impl<T: serde::Serialize> Writable for T {
     ) -> Result<(), WriteError> {
         protocol.write_result(out, id, self)
     }
+
+    fn write_item(
+        &self,
+        protocol: HubProtocolKind,
+        out: &mut Vec<u8>,
+        id: &str,
+    ) -> Result<(), WriteError> {
+        protocol.write_stream_item(out, id, self)
+    }
 }
 
 /// Takes the result of a method while it is still borrowed: nothing is boxed.
@@ -116,11 +178,24 @@ pub(super) trait Answer {
 }
 
 /// Why a call failed, before or in the method.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Failure {
     Binding(BindingError),
     Unauthorized,
+    /// It was called in this manner and is of the other kind.
+    WrongKind(Manner),
+    /// The client sent another number of streams than the method takes.
+    Uploads {
+        sent: usize,
+        expected: usize,
+    },
+    /// The id of the call is that of a stream which still runs.
+    InUse,
     Refused(HubError),
+    /// A streaming method returned none.
+    NoStream,
+    /// The stream has begun.
+    Streaming(HubError),
     Unwritable(WriteError),
 }
 
@@ -147,8 +222,8 @@ impl<H: Hub> Methods<H> {
     /// # Panics
     ///
     /// When the name is taken; there are no overloads, and letter case does not matter.
-    pub fn on<Args, M: Method<H, Args>>(&mut self, name: &str, method: M) -> &mut Self {
-        self.add(name, Run::Now(method.into_now()), M::binds)
+    pub fn on<Args>(&mut self, name: &str, method: impl Method<H, Args>) -> &mut Self {
+        self.add(name, method.into_parts())
     }
 
     /// Offers an asynchronous method: a function of a [`Call`] and up to ten owned arguments
@@ -177,8 +252,87 @@ impl<H: Hub> Methods<H> {
     /// # Panics
     ///
     /// When the name is taken.
-    pub fn on_async<Args, M: AsyncMethod<H, Args>>(&mut self, name: &str, method: M) -> &mut Self {
-        self.add(name, Run::Later(method.into_later()), M::binds)
+    pub fn on_async<Args>(&mut self, name: &str, method: impl AsyncMethod<H, Args>) -> &mut Self {
+        self.add(name, method.into_parts())
+    }
+
+    /// Offers a streaming method: it returns a [`Stream`](crate::Stream) of items that serialize,
+    /// or of a `Result` of such items with [`HubError`], which ends the stream when it is an error.
+    /// The stream itself may come in a `Result` with `HubError` or in an `Option`. It must not
+    /// borrow from the hub: `impl Stream<Item = T> + use<>`.
+    ///
+    /// The stream is asked for items while its client takes them, in turn with everything else. It
+    /// is dropped when the client cancels it or the connection ends. Streams use none of the slots
+    /// for invocations.
+    ///
+    /// [`iter`](crate::iter) makes a stream of anything that can be iterated over.
+    ///
+    /// # Panics
+    ///
+    /// When the name is taken.
+    pub fn stream<Args>(&mut self, name: &str, method: impl StreamMethod<H, Args>) -> &mut Self {
+        self.add(name, method.into_parts())
+    }
+
+    /// Offers an asynchronous streaming method: a function of a [`Call`], a
+    /// [`StreamWriter`](crate::StreamWriter) and up to ten owned arguments or
+    /// [`Upload`](crate::Upload)s that returns a future. The stream ends with the future, which is
+    /// dropped when the client cancels it or the connection ends.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tickhub::{Call, Hub, HubError, Methods, StreamWriter, Upload};
+    ///
+    /// struct Echoes;
+    ///
+    /// impl Hub for Echoes {
+    ///     type State = ();
+    ///     fn methods(m: &mut Methods<Self>) {
+    ///         m.stream_async("Ticks", ticks).stream_async("Shout", shout);
+    ///     }
+    /// }
+    ///
+    /// async fn ticks(call: Call<Echoes>, mut writer: StreamWriter<u32>, count: u32) {
+    ///     for number in 0..count {
+    ///         call.sleep(Duration::from_millis(100)).await;
+    ///         writer.send(number).await;
+    ///     }
+    /// }
+    ///
+    /// async fn shout(
+    ///     _: Call<Echoes>,
+    ///     mut writer: StreamWriter<String>,
+    ///     mut words: Upload<String>,
+    /// ) -> Result<(), HubError> {
+    ///     while let Some(word) = words.next().await? {
+    ///         writer.send(word.to_uppercase()).await;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the name is taken.
+    pub fn stream_async<Args>(
+        &mut self,
+        name: &str,
+        method: impl AsyncStreamMethod<H, Args>,
+    ) -> &mut Self {
+        self.add(name, method.into_parts())
+    }
+
+    /// Makes the cancellation of the streaming method that was added last cooperative: it is not
+    /// dropped in the middle of what it does. It hears of the cancellation by [`Call::cancelled`],
+    /// what it still sends goes nowhere, and the client hears of the end when it has ended.
+    ///
+    /// # Panics
+    ///
+    /// When the method added last does not stream.
+    pub fn cooperative(&mut self) -> &mut Self {
+        let last = self.entries.last_mut().filter(|entry| entry.shape.streams);
+        last.expect("the method before is a streaming one").shape.cooperative = true;
+        self
     }
 
     /// Lets only those call the method that was added last for whom `policy` holds. Given several
@@ -237,133 +391,13 @@ impl<H: Hub> Methods<H> {
         Some(&self.entries[index])
     }
 
-    fn add(&mut self, name: &str, run: Run<H>, binds: Binds) -> &mut Self {
+    fn add(&mut self, name: &str, Parts { shape, run }: Parts<H>) -> &mut Self {
         let index = self.entries.len();
         let lower = name.to_lowercase();
         assert!(!self.names.contains_key(lower.as_str()), "two methods are called {name:?}");
         self.names.insert(lower.into(), index);
         self.names.insert(name.into(), index);
-        self.entries.push(Entry { name: name.into(), run, binds, policy: None });
+        self.entries.push(Entry { name: name.into(), shape, run, policy: None });
         self
     }
 }
-
-/// A function that can be a hub method; see [`Methods`]. `Args` is found by the compiler.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a hub method",
-    note = "a method is `fn(&mut Hub, &mut Context<Hub>, arguments…) -> reply`: every argument \
-            implements `serde::de::DeserializeOwned` or is `tickhub::Text`, and the reply \
-            serializes or is a `Result` with `HubError`"
-)]
-pub trait Method<H: Hub, Args>: 'static {
-    #[doc(hidden)]
-    #[allow(private_interfaces)]
-    fn into_now(self) -> NowFn<H>;
-
-    /// Whether arguments fit.
-    #[doc(hidden)]
-    fn binds(arguments: Arguments<'_>) -> Result<(), BindingError>;
-}
-
-/// A function that can be an asynchronous hub method; see [`Methods::on_async`].
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an asynchronous hub method",
-    note = "it is `async fn(Call<Hub>, owned arguments…) -> reply`"
-)]
-pub trait AsyncMethod<H: Hub, Args>: 'static {
-    #[doc(hidden)]
-    #[allow(private_interfaces)]
-    fn into_later(self) -> LaterFn<H>;
-
-    /// Whether arguments fit.
-    #[doc(hidden)]
-    fn binds(arguments: Arguments<'_>) -> Result<(), BindingError>;
-}
-
-/// Counts arguments.
-macro_rules! count {
-    () => { 0 };
-    ($first:ident $($rest:ident)*) => { 1 + count!($($rest)*) };
-}
-
-macro_rules! arity {
-    ($($argument:ident $value:ident),*) => {
-        impl<H, F, R, K, $($argument,)*> Method<H, (R, K, $($argument,)*)> for F
-        where
-            H: Hub,
-            R: Reply<K>,
-            $($argument: Argument,)*
-            // The first bound lets the compiler find the argument types, the second says that
-            // they may borrow from the message for as long as it likes.
-            F: Fn(&mut H, &mut Context<'_, H>, $($argument),*) -> R
-                + for<'x> Fn(&mut H, &mut Context<'_, H>, $($argument::Of<'x>),*) -> R
-                + 'static,
-        {
-            #[allow(private_interfaces)]
-            fn into_now(self) -> NowFn<H> {
-                Box::new(move |hub, context, arguments, answer| {
-                    #[allow(unused_mut, reason = "methods without arguments take none")]
-                    let mut arguments = arguments;
-                    arguments.expect_count(count!($($value)*)).map_err(Failure::Binding)?;
-                    $(let $value = arguments.take::<$argument>().map_err(Failure::Binding)?;)*
-                    let reply = self(hub, context, $($value),*);
-                    let result = reply.into_result().map_err(Failure::Refused)?;
-                    answer.answer(&result).map_err(Failure::Unwritable)
-                })
-            }
-
-            fn binds(arguments: Arguments<'_>) -> Result<(), BindingError> {
-                #[allow(unused_mut, reason = "methods without arguments take none")]
-                let mut arguments = arguments;
-                arguments.expect_count(count!($($value)*))?;
-                $(arguments.take::<$argument>()?;)*
-                Ok(())
-            }
-        }
-
-        impl<H, F, R, K, Fut, $($argument,)*> AsyncMethod<H, (R, K, Fut, $($argument,)*)> for F
-        where
-            H: Hub,
-            R: Reply<K> + 'static,
-            R::Value: 'static,
-            Fut: Future<Output = R> + 'static,
-            $($argument: serde::de::DeserializeOwned,)*
-            F: Fn(Call<H>, $($argument),*) -> Fut + 'static,
-        {
-            #[allow(private_interfaces)]
-            fn into_later(self) -> LaterFn<H> {
-                Box::new(move |call, arguments| {
-                    #[allow(unused_mut, reason = "methods without arguments take none")]
-                    let mut arguments = arguments;
-                    arguments.expect_count(count!($($value)*))?;
-                    $(let $value = arguments.take::<$argument>()?;)*
-                    let future = self(call, $($value),*);
-                    Ok(Box::pin(async move {
-                        let result = future.await.into_result()?;
-                        Ok(Box::new(result) as Box<dyn Writable>)
-                    }))
-                })
-            }
-
-            fn binds(arguments: Arguments<'_>) -> Result<(), BindingError> {
-                #[allow(unused_mut, reason = "methods without arguments take none")]
-                let mut arguments = arguments;
-                arguments.expect_count(count!($($value)*))?;
-                $(arguments.take::<$argument>()?;)*
-                Ok(())
-            }
-        }
-    };
-}
-
-arity!();
-arity!(A1 a1);
-arity!(A1 a1, A2 a2);
-arity!(A1 a1, A2 a2, A3 a3);
-arity!(A1 a1, A2 a2, A3 a3, A4 a4);
-arity!(A1 a1, A2 a2, A3 a3, A4 a4, A5 a5);
-arity!(A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6);
-arity!(A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7);
-arity!(A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8);
-arity!(A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8, A9 a9);
-arity!(A1 a1, A2 a2, A3 a3, A4 a4, A5 a5, A6 a6, A7 a7, A8 a8, A9 a9, A10 a10);

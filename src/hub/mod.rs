@@ -4,8 +4,10 @@
 //! on one thread, one thing at a time. This layer knows connections, not sockets.
 
 mod application;
+mod arity;
 mod ask;
 mod authorize;
+mod call;
 #[cfg(feature = "sim")]
 mod check;
 mod client_macro;
@@ -13,6 +15,7 @@ mod clients;
 mod closed;
 mod connect;
 mod context;
+mod delivery;
 mod dispatch;
 mod ending;
 mod endpoint;
@@ -23,27 +26,35 @@ mod options;
 mod rate_limit;
 mod registry;
 mod reply;
+mod running;
 mod stateful;
+mod stream;
 mod tasks;
+mod upload;
 mod world;
 
 pub(crate) use application::{Application, InputEnd, Piece};
+pub use arity::{AsyncMethod, AsyncStreamMethod, Method, StreamMethod};
 pub use ask::Answer;
+pub(crate) use call::Local;
+pub use call::{Call, Elapsed};
 pub use clients::{Audience, Clients};
 pub use closed::Closed;
 pub use context::Context;
+pub use delivery::Delivery;
 pub(crate) use ending::Parting;
 pub(crate) use endpoint::{HubEndpoint, contained};
 pub use error::HubError;
 pub use filter::{CallOutcome, Filter, FilteredCall};
-pub use methods::{AsyncMethod, Method, Methods};
+pub use methods::Methods;
 pub use options::HubOptions;
 pub use rate_limit::{Rate, RateLimit};
-pub use registry::{Counters, Delivery};
+pub use registry::Counters;
 pub(crate) use registry::{Registry, Ring};
 pub use reply::Reply;
-pub use tasks::Call;
-pub(crate) use tasks::{Contained, Local, Tasks};
+pub use stream::{Iter, StreamEnd, StreamReply, StreamWriter, iter};
+pub(crate) use tasks::{Contained, Tasks};
+pub use upload::{Parameter, Upload};
 
 /// The server side of a conversation: a struct, one per shard, whose methods clients call.
 ///

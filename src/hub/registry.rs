@@ -1,7 +1,6 @@
-//! All connections of a shard, and everything that can be queued for them.
+//! All connections of a shard: who they are, where they stand, what is to be done for them.
 //!
-//! Handlers only queue here. What changed is remembered, and the shard sends it at the end of the
-//! turn.
+//! What changed is remembered, and the shard sends it at the end of the turn.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,15 +8,14 @@ use std::sync::Arc;
 
 use super::ask::Questions;
 use super::closed::Closed;
+use super::delivery::{Protocols, kind_of};
 use super::ending::Ending;
 use super::stateful::Kept;
 use super::world::World;
-use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Shared, Table};
+use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment, Pool, Rng, Table};
 use crate::protocol::hub_protocol::HubProtocolKind;
-use crate::protocol::websocket::{self, Kind, OpCode};
-use crate::transport::{
-    Connection, ConnectionOptions, Framing, Joiner, NEVER, Overflow, Stage, Transport,
-};
+use crate::protocol::websocket;
+use crate::transport::{Codecs, Connection, ConnectionOptions, Joiner, NEVER, Stage, Transport};
 
 /// Rings the shard that owns a registry, from any thread.
 pub(crate) type Ring = Arc<dyn Fn() + Send + Sync>;
@@ -28,13 +26,14 @@ pub(crate) struct Registry {
     pub(crate) rng: Rng,
     pub(crate) pool: Pool,
     pub(crate) joiner: Joiner,
+    pub(super) codecs: Codecs,
     pub(crate) ring: Ring,
     pub(super) connections: Table<ConnectionKey, Connection>,
     pub(super) worlds: Vec<World>,
     pub(super) kept: Kept,
     by_token: HashMap<ConnectionId, ConnectionKey>,
     by_id: HashMap<ConnectionId, ConnectionKey>,
-    dirty: Vec<ConnectionKey>,
+    pub(super) dirty: Vec<ConnectionKey>,
     pub(super) ending: Vec<Ending>,
     /// Connections that have ended before they were whole: what is waited for is said there.
     pub(super) postponed: HashMap<ConnectionKey, Ending>,
@@ -46,10 +45,10 @@ pub(crate) struct Registry {
     /// One message, encoded in each hub protocol that its audience speaks.
     pub(super) bodies: [Vec<u8>; HubProtocolKind::ALL.len()],
     /// Every hub protocol that was ever chosen here.
-    spoken: Protocols,
-    answer: Vec<u8>,
+    pub(super) spoken: Protocols,
+    pub(super) answer: Vec<u8>,
     pub(super) frame: Vec<u8>,
-    audience: Vec<u32>,
+    pub(super) audience: Vec<u32>,
     pub(super) counters: Counters,
 }
 
@@ -80,24 +79,6 @@ pub struct Counters {
     pub panics: u64,
 }
 
-/// What became of one send.
-///
-/// Queued means that the bytes wait for the client's socket; a client that vanishes later does
-/// not get them.
-#[must_use = "a send can reach nobody; drop the result on purpose with `let _ =` or ignore it with `.ignore()`"]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Delivery {
-    /// Connections for which the message was queued.
-    pub queued: u32,
-    /// Connections that read so slowly that the message was one too many: they end.
-    pub refused: u32,
-}
-
-impl Delivery {
-    /// Says that it does not matter who was reached.
-    pub fn ignore(self) {}
-}
-
 impl Registry {
     /// Empty tables.
     pub(crate) fn new(rng: Rng, ring: Ring) -> Self {
@@ -106,6 +87,7 @@ impl Registry {
             rng,
             pool: Pool::default(),
             joiner: Joiner::default(),
+            codecs: Codecs::default(),
             ring,
             connections: Table::default(),
             worlds: Vec::new(),
@@ -178,6 +160,14 @@ impl Registry {
         key: ConnectionKey,
     ) -> Option<(&mut Connection, &mut Pool, &mut Joiner)> {
         Some((self.connections.get_mut(key)?, &mut self.pool, &mut self.joiner))
+    }
+
+    /// The connection, and what inflates for it.
+    pub(crate) fn connection_and_codecs(
+        &mut self,
+        key: ConnectionKey,
+    ) -> Option<(&mut Connection, &mut Codecs)> {
+        Some((self.connections.get_mut(key)?, &mut self.codecs))
     }
 
     /// Everybody, in slot order.
@@ -267,6 +257,12 @@ impl Registry {
         !self.dirty.is_empty() || !self.ending.is_empty() || !self.waiting.is_empty()
     }
 
+    /// Whether a connection goes on in the next turn.
+    #[cfg(feature = "sim")]
+    pub(super) fn goes_on(&self, key: ConnectionKey) -> bool {
+        self.waiting.contains(&key)
+    }
+
     /// Whether a world holds nobody and nothing.
     #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {
@@ -345,6 +341,9 @@ impl Registry {
         connection.silent_at = NEVER;
         connection.expires_at = NEVER;
         connection.backlog = Vec::new();
+        if let Some(compressed) = connection.compression.take() {
+            self.codecs.release(&compressed);
+        }
         if !self.keep_last_words(key, &closed)
             && !self.frame.is_empty()
             && let Some(connection) = self.connections.get_mut(key)
@@ -376,275 +375,13 @@ impl Registry {
     pub(crate) fn on_sent(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.outbox.on_sent(&mut self.pool);
+        let makes_room = connection.frees_streams();
         // More may wait, or the socket may have nothing left to live for.
         if !connection.outbox.is_empty() || !connection.is_open() {
             self.mark(key);
         }
-    }
-
-    /// Queues a control frame (a pong), outside of all limits.
-    pub(crate) fn control(&mut self, key: ConnectionKey, write: impl FnOnce(&mut Vec<u8>)) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        self.frame.clear();
-        write(&mut self.frame);
-        connection.outbox.append_control(&self.frame, &mut self.pool);
-        self.mark(key);
-    }
-
-    /// Queues a message that is no message of the hub (the answer to a refused handshake),
-    /// outside of all limits.
-    pub(crate) fn answer(&mut self, key: ConnectionKey, kind: Kind, body: &[u8]) {
-        let Some(framing) = self.connections.get(key).map(|connection| connection.framing) else {
-            return;
-        };
-        self.control(key, |out| framing.write(out, kind, body));
-    }
-
-    /// Queues one message that `write` encodes for one connection.
-    ///
-    /// A message that cannot be written is told to the caller and nothing is queued.
-    pub(crate) fn queue<E>(
-        &mut self,
-        key: ConnectionKey,
-        kind: Kind,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<Delivery, E> {
-        let mut body = std::mem::take(&mut self.bodies[0]);
-        body.clear();
-        let queued = write(&mut body).map(|()| self.queue_encoded(key, kind, &body));
-        if body.capacity() <= SCRATCH_BYTES_MAX {
-            self.bodies[0] = body;
+        if makes_room {
+            self.wait(key);
         }
-        queued
-    }
-
-    /// Queues one encoded message for one connection.
-    pub(super) fn queue_encoded(
-        &mut self,
-        key: ConnectionKey,
-        kind: Kind,
-        body: &[u8],
-    ) -> Delivery {
-        let Some(connection) = self.connections.get_mut(key) else { return Delivery::default() };
-        if !connection.is_open() {
-            return Delivery::default();
-        }
-        let queued = if connection.stateful.is_some() {
-            let framing = connection.framing;
-            let frame = self.pool.fill(|bytes| framing.write(bytes, kind, body));
-            self.kept.queue(connection, frame, body.len(), self.now)
-        } else {
-            append(connection, kind, body, &mut self.frame, &mut self.pool)
-        };
-        if queued.is_err() {
-            self.end(key, Closed::TooSlow(OUTBOX_FULL));
-            return Delivery { queued: 0, refused: 1 };
-        }
-        if !connection.dirty {
-            connection.dirty = true;
-            self.dirty.push(key);
-        }
-        self.counters.sent += 1;
-        Delivery { queued: 1, refused: 0 }
-    }
-
-    /// Queues one message for everybody whom `select` names. `write` encodes it once for each hub
-    /// protocol that one of them speaks.
-    ///
-    /// A message that cannot be written in one of these is told to the caller, and nothing is
-    /// queued for anybody.
-    pub(super) fn broadcast<E>(
-        &mut self,
-        select: impl FnOnce(&Self, &mut Vec<u32>),
-        mut write: impl FnMut(HubProtocolKind, &mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<Delivery, E> {
-        self.select(select);
-        let spoken = self.spoken_by_audience();
-        for protocol in spoken.iter() {
-            let body = &mut self.bodies[protocol.index()];
-            body.clear();
-            write(protocol, body)?;
-        }
-        let mut delivery = Delivery::default();
-        for protocol in spoken.iter() {
-            let part = self.deliver(kind_of(protocol), Some(protocol));
-            delivery.queued += part.queued;
-            delivery.refused += part.refused;
-        }
-        Ok(delivery)
-    }
-
-    /// Queues one message of a raw endpoint for everybody whom `select` names.
-    pub(super) fn broadcast_raw(
-        &mut self,
-        kind: Kind,
-        select: impl FnOnce(&Self, &mut Vec<u32>),
-        payload: &[u8],
-    ) -> Delivery {
-        self.select(select);
-        if self.audience.is_empty() {
-            return Delivery::default();
-        }
-        let body = &mut self.bodies[place_of(None)];
-        body.clear();
-        body.extend_from_slice(payload);
-        self.deliver(kind, None)
-    }
-
-    fn select(&mut self, select: impl FnOnce(&Self, &mut Vec<u32>)) {
-        let mut audience = std::mem::take(&mut self.audience);
-        audience.clear();
-        select(self, &mut audience);
-        self.audience = audience;
-    }
-
-    /// The hub protocols that the audience speaks. Where only one was ever chosen nobody has to be
-    /// asked.
-    fn spoken_by_audience(&self) -> Protocols {
-        if self.audience.is_empty() {
-            return Protocols::default();
-        }
-        if self.spoken.iter().count() <= 1 {
-            return self.spoken;
-        }
-        let mut spoken = Protocols::default();
-        for &slot in &self.audience {
-            if let Some((_, connection)) = self.connections.at_slot(slot) {
-                spoken.extend(connection.hub.speaks);
-            }
-            if spoken == self.spoken {
-                break;
-            }
-        }
-        spoken
-    }
-
-    /// Lends the scratch memory in which messages are encoded.
-    pub(super) fn take_body(&mut self) -> Vec<u8> {
-        let mut body = std::mem::take(&mut self.answer);
-        body.clear();
-        body
-    }
-
-    /// Takes the scratch memory back.
-    pub(super) fn give_body(&mut self, body: Vec<u8>) {
-        if body.capacity() <= SCRATCH_BYTES_MAX {
-            self.answer = body;
-        }
-    }
-
-    /// Queues the body that is encoded in one hub protocol for those of the audience who speak it:
-    /// framed once, shared, in slot order.
-    fn deliver(&mut self, kind: Kind, speaks: Option<HubProtocolKind>) -> Delivery {
-        let mut delivery = Delivery::default();
-        let mut slow = Vec::new();
-        let body = &self.bodies[place_of(speaks)];
-        let is_alone = self.audience.len() == 1;
-        let mut framed: [Option<Shared>; Framing::COUNT] = Default::default();
-        for &slot in &self.audience {
-            let Some((key, connection)) = self.connections.at_slot_mut(slot) else { continue };
-            if !connection.is_open() || connection.hub.speaks != speaks {
-                continue;
-            }
-            let queued = if is_alone && connection.stateful.is_none() {
-                append(connection, kind, body, &mut self.frame, &mut self.pool)
-            } else {
-                let framing = connection.framing;
-                let shared = framed[framing as usize].get_or_insert_with(|| {
-                    self.pool.fill(|bytes| framing.write(bytes, kind, body))
-                });
-                if connection.stateful.is_some() {
-                    self.kept.queue(connection, shared.clone(), body.len(), self.now)
-                } else {
-                    connection.outbox.push(shared, &connection.options.outbox)
-                }
-            };
-            if queued.is_err() {
-                slow.push(key);
-                continue;
-            }
-            delivery.queued += 1;
-            if !connection.dirty {
-                connection.dirty = true;
-                self.dirty.push(key);
-            }
-        }
-        self.counters.sent += u64::from(delivery.queued);
-        delivery.refused = slow.len() as u32;
-        for key in slow {
-            self.end(key, Closed::TooSlow(OUTBOX_FULL));
-        }
-        for shared in framed.into_iter().flatten() {
-            self.pool.give(shared);
-        }
-        let body = &mut self.bodies[place_of(speaks)];
-        if body.capacity() > SCRATCH_BYTES_MAX {
-            *body = Vec::new();
-        }
-        delivery
     }
 }
-
-/// Queues a message for one connection alone, in the form of its transport.
-fn append(
-    connection: &mut Connection,
-    kind: Kind,
-    body: &[u8],
-    frame: &mut Vec<u8>,
-    pool: &mut Pool,
-) -> Result<(), Overflow> {
-    let (outbox, limits) = (&mut connection.outbox, &connection.options.outbox);
-    if connection.framing == Framing::WebSocket {
-        // The most common case by far copies the body once.
-        header(frame, kind, body.len());
-        return outbox.append_framed(frame, body, limits, pool);
-    }
-    frame.clear();
-    connection.framing.write(frame, kind, body);
-    let queued = outbox.append(frame, limits, pool);
-    if frame.capacity() > SCRATCH_BYTES_MAX {
-        *frame = Vec::new();
-    }
-    queued
-}
-
-/// A set of hub protocols.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Protocols(u8);
-
-impl Protocols {
-    fn extend(&mut self, protocol: Option<HubProtocolKind>) {
-        self.0 |= protocol.map_or(0, |protocol| 1 << protocol.index());
-    }
-
-    fn iter(self) -> impl Iterator<Item = HubProtocolKind> {
-        let all = HubProtocolKind::ALL.iter().copied();
-        all.filter(move |protocol| self.0 & 1 << protocol.index() != 0)
-    }
-}
-
-/// Where a message is encoded; raw ones take the first place.
-fn place_of(speaks: Option<HubProtocolKind>) -> usize {
-    speaks.map_or(0, HubProtocolKind::index)
-}
-
-/// The kind of WebSocket message that carries a hub protocol (§2.5).
-pub(super) fn kind_of(protocol: HubProtocolKind) -> Kind {
-    if protocol.is_binary() { Kind::Binary } else { Kind::Text }
-}
-
-/// Writes the header of one WebSocket message.
-fn header(out: &mut Vec<u8>, kind: Kind, body_len: usize) {
-    out.clear();
-    let code = match kind {
-        Kind::Text => OpCode::Text,
-        Kind::Binary => OpCode::Binary,
-    };
-    websocket::write_header(out, code, true, body_len);
-}
-
-/// The detail of [`Closed::TooSlow`] when the hard limit is the cause.
-const OUTBOX_FULL: &str = "The client reads too slowly: more bytes wait for it than allowed.";
-
-/// Scratch memory that grew beyond this is given back.
-const SCRATCH_BYTES_MAX: usize = 1024 * 1024;

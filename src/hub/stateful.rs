@@ -9,10 +9,11 @@ use std::time::Duration;
 use super::Hub;
 use super::closed::Closed;
 use super::context::Context;
+use super::delivery::kind_of;
 use super::dispatch::Flow;
 use super::endpoint::{HubEndpoint, contained, queue};
 use super::rate_limit::Charge;
-use super::registry::{Registry, kind_of};
+use super::registry::Registry;
 use crate::base::{ConnectionKey, Moment, Shared};
 use crate::protocol::hub_protocol::{HubMessage, HubProtocolKind, ProtocolError, RecordBuffer};
 use crate::transport::{Connection, NEVER, Overflow, Stage, Stateful};
@@ -97,6 +98,11 @@ impl Registry {
         connection.ping_at = NEVER;
         connection.silent_at = NEVER;
         self.counters.parked += 1;
+        // Streams go on as far as is kept for a client that is away.
+        let makes_room = connection.frees_streams();
+        if makes_room {
+            self.wait(key);
+        }
         self.mark(key);
         true
     }
@@ -152,8 +158,12 @@ impl Registry {
             let words = std::mem::take(&mut stateful.last_words);
             connection.outbox.append_control(&words, &mut self.pool);
         }
-        if connection.hub.blocked && takes_calls(connection) {
+        let makes_room = connection.frees_streams();
+        let takes_calls = connection.hub.blocked && takes_calls(connection);
+        if takes_calls {
             connection.hub.blocked = false;
+        }
+        if makes_room || takes_calls {
             self.wait(key);
         }
         self.mark(key);

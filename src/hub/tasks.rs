@@ -1,229 +1,30 @@
-//! Asynchronous hub methods: futures that a shard polls between completions.
+//! What a shard polls between completions: the calls of one hub, or the code of requests.
 //!
-//! A task never borrows the hub: it holds a [`Call`], and asks for the hub by closure.
+//! This is the bare executor: places, wakers and the list of those who were woken. What a task of
+//! a hub is, and what its end means, stands in `running`.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
-use std::time::Duration;
 
-use super::Hub;
-use super::clients::Clients;
 use super::endpoint::contained;
 use super::registry::Ring;
-use crate::base::{ConnectionId, ConnectionKey, Keyed as _, Moment, Table, TaskKey};
+use crate::base::{Table, TaskKey};
 
-/// The owned handle that an asynchronous method gets in place of `&mut self` and a context.
-pub struct Call<H: Hub> {
-    local: Rc<Local<H>>,
-    pub(super) state: Rc<CallState>,
-}
-
-impl<H: Hub> Clone for Call<H> {
-    fn clone(&self) -> Self {
-        Self { local: self.local.clone(), state: self.state.clone() }
-    }
-}
-
-/// What a call and the task that runs it share.
-#[derive(Debug)]
-pub(super) struct CallState {
-    pub(super) connection: ConnectionKey,
-    id: ConnectionId,
-    /// It counts as one of the plain invocations of its client (§6.4).
-    pub(super) holds_slot: Cell<bool>,
-    /// It is the code of `connected_async`.
-    pub(super) is_connecting: Cell<bool>,
-}
-
-impl CallState {
-    pub(super) fn new(connection: ConnectionKey, id: ConnectionId) -> Rc<Self> {
-        let (holds_slot, is_connecting) = (Cell::new(false), Cell::new(false));
-        Rc::new(Self { connection, id, holds_slot, is_connecting })
-    }
-}
-
-impl<H: Hub> Call<H> {
-    pub(super) fn new(local: &Rc<Local<H>>, state: &Rc<CallState>) -> Self {
-        Self { local: local.clone(), state: state.clone() }
-    }
-
-    /// The handle of code that no connection has called.
-    pub(crate) fn of_nobody(local: &Rc<Local<H>>) -> Self {
-        Self::new(local, &CallState::new(ConnectionKey::new(u32::MAX, 0), ConnectionId::NONE))
-    }
-
-    /// The public id of the calling connection.
-    pub fn connection_id(&self) -> ConnectionId {
-        self.state.id
-    }
-
-    /// Waits.
-    pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + use<H> {
-        Sleep {
-            clock: self.local.clock.clone(),
-            at: self.local.clock.now.get() + time,
-            place: None,
-        }
-    }
-
-    /// Runs `work` with the hub and everybody connected to it, and waits for its result. Between
-    /// two awaits the hub belongs to others.
-    pub fn hub<T: 'static, W>(&self, work: W) -> impl Future<Output = T> + use<H, T, W>
-    where
-        W: FnOnce(&mut H, &mut Clients<'_>) -> T + 'static,
-    {
-        self.with(|hub, _, clients| work(hub, clients))
-    }
-
-    /// Like [`Call::hub`], with the state of the calling connection; `None` when it is gone.
-    pub fn state<T: 'static, W>(&self, work: W) -> impl Future<Output = Option<T>> + use<H, T, W>
-    where
-        W: FnOnce(&mut H, &mut H::State, &mut Clients<'_>) -> T + 'static,
-    {
-        self.with(|hub, state, clients| state.map(|state| work(hub, state, clients)))
-    }
-
-    fn with<T: 'static>(
-        &self,
-        work: impl FnOnce(&mut H, Option<&mut H::State>, &mut Clients<'_>) -> T + 'static,
-    ) -> Filled<T> {
-        let slot = Rc::new(RefCell::new(Slot { value: None, waker: None }));
-        let filled = slot.clone();
-        self.push(move |hub, state, clients| {
-            let value = work(hub, state, clients);
-            let mut slot = filled.borrow_mut();
-            slot.value = Some(value);
-            if let Some(waker) = slot.waker.take() {
-                waker.wake();
-            }
-        });
-        Filled(slot)
-    }
-
-    pub(super) fn push(
-        &self,
-        work: impl FnOnce(&mut H, Option<&mut H::State>, &mut Clients<'_>) + 'static,
-    ) {
-        let connection = self.state.connection;
-        let job = Job { connection, work: Box::new(work) };
-        self.local.jobs.borrow_mut().push_back(job);
-    }
-}
-
-/// What the tasks of one hub share with it.
-pub(crate) struct Local<H: Hub> {
-    pub(super) jobs: RefCell<VecDeque<Job<H>>>,
-    pub(super) clock: Rc<Clock>,
-}
-
-impl<H: Hub> Default for Local<H> {
-    fn default() -> Self {
-        Self { jobs: RefCell::default(), clock: Rc::default() }
-    }
-}
-
-type Work<H> = Box<dyn FnOnce(&mut H, Option<&mut <H as Hub>::State>, &mut Clients<'_>)>;
-
-/// Work that wants the hub.
-pub(super) struct Job<H: Hub> {
-    pub(super) connection: ConnectionKey,
-    pub(super) work: Work<H>,
-}
-
-/// The time as tasks see it, and who sleeps.
-#[derive(Default)]
-pub(super) struct Clock {
-    pub(super) now: Cell<Moment>,
-    sleepers: RefCell<BTreeMap<(Moment, u64), Waker>>,
-    next: Cell<u64>,
-}
-
-impl Clock {
-    /// When the first sleeper wants to be woken.
-    pub(super) fn deadline(&self) -> Option<Moment> {
-        self.sleepers.borrow().first_key_value().map(|((at, _), _)| *at)
-    }
-
-    /// Wakes whose time has come.
-    pub(super) fn advance(&self, now: Moment) {
-        self.now.set(now);
-        loop {
-            let mut sleepers = self.sleepers.borrow_mut();
-            match sleepers.first_entry() {
-                Some(first) if first.key().0 <= now => {
-                    let waker = first.remove();
-                    drop(sleepers);
-                    waker.wake();
-                }
-                _ => return,
-            }
-        }
-    }
-}
-
-struct Sleep {
-    clock: Rc<Clock>,
-    at: Moment,
-    place: Option<u64>,
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<()> {
-        if self.clock.now.get() >= self.at {
-            return Poll::Ready(());
-        }
-        let place = self.place.unwrap_or_else(|| {
-            let place = self.clock.next.get();
-            self.clock.next.set(place + 1);
-            place
-        });
-        self.place = Some(place);
-        self.clock.sleepers.borrow_mut().insert((self.at, place), context.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.clock.sleepers.borrow_mut().remove(&(self.at, place));
-        }
-    }
-}
-
-struct Slot<T> {
-    value: Option<T>,
-    waker: Option<Waker>,
-}
-
-struct Filled<T>(Rc<RefCell<Slot<T>>>);
-
-impl<T> Future for Filled<T> {
-    type Output = T;
-
-    fn poll(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<T> {
-        let mut slot = self.0.borrow_mut();
-        if let Some(value) = slot.value.take() {
-            return Poll::Ready(value);
-        }
-        slot.waker = Some(context.waker().clone());
-        Poll::Pending
-    }
-}
-
-type Task<T> = Pin<Box<dyn Future<Output = T>>>;
-
-/// Futures that a shard polls: those of one hub, or of ordinary requests.
+/// Tasks of any kind, and who of them was woken.
 pub(crate) struct Tasks<T> {
-    running: Table<TaskKey, Task<T>>,
+    running: Table<TaskKey, Entry<T>>,
     ready: Arc<Ready>,
+}
+
+struct Entry<T> {
+    task: T,
+    wakes: Arc<Wakes>,
+    /// Made once, so that no poll allocates.
+    waker: Waker,
 }
 
 impl<T> Tasks<T> {
@@ -232,23 +33,60 @@ impl<T> Tasks<T> {
         Self { running: Table::default(), ready }
     }
 
-    /// Adds a task; it is polled first by the next [`Tasks::poll`].
-    pub(crate) fn spawn(&mut self, task: Task<T>) -> TaskKey {
-        let key = self.running.insert(task);
-        self.ready.lock().push(key);
+    /// Adds a task, which is woken at once.
+    pub(crate) fn spawn(&mut self, task: T) -> TaskKey {
+        let key = self.running.insert_with(|key| {
+            let queued = AtomicBool::new(true);
+            let wakes = Arc::new(Wakes { ready: self.ready.clone(), key, queued });
+            Entry { task, waker: Waker::from(wakes.clone()), wakes }
+        });
+        self.ready.lock().push_back(key);
         key
     }
 
     /// Drops a task that nobody waits for any more.
     pub(crate) fn cancel(&mut self, key: TaskKey) {
-        let task = self.running.remove(key);
+        let task = self.remove(key);
         if let Err(panic) = contained(|| drop(task)) {
             tracing::error!(panic, "a task panicked while it was dropped");
         }
     }
 
+    /// Whether somebody was woken.
     pub(crate) fn is_ready(&self) -> bool {
         !self.running.is_empty() && !self.ready.lock().is_empty()
+    }
+
+    /// Takes those who were woken so far, in order.
+    pub(super) fn take_woken(&self, into: &mut VecDeque<TaskKey>) {
+        into.append(&mut self.ready.lock());
+    }
+
+    /// A task that was woken, and its waker. From here on it can be woken again.
+    pub(super) fn begin(&mut self, key: TaskKey) -> Option<(&mut T, &Waker)> {
+        let entry = self.running.get_mut(key)?;
+        entry.wakes.queued.store(false, Ordering::Release);
+        Some((&mut entry.task, &entry.waker))
+    }
+
+    /// Wakes a task.
+    pub(super) fn wake(&self, key: TaskKey) {
+        if let Some(entry) = self.running.get(key) {
+            entry.waker.wake_by_ref();
+        }
+    }
+
+    #[cfg(feature = "sim")]
+    pub(super) fn get(&self, key: TaskKey) -> Option<&T> {
+        self.running.get(key).map(|entry| &entry.task)
+    }
+
+    pub(super) fn get_mut(&mut self, key: TaskKey) -> Option<&mut T> {
+        self.running.get_mut(key).map(|entry| &mut entry.task)
+    }
+
+    pub(super) fn remove(&mut self, key: TaskKey) -> Option<T> {
+        self.running.remove(key).map(|entry| entry.task)
     }
 
     /// Whether a task is known and has not ended.
@@ -263,14 +101,22 @@ impl<T> Tasks<T> {
         self.running.len()
     }
 
+    /// All that have not ended.
+    #[cfg(feature = "sim")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TaskKey, &T)> {
+        self.running.iter().map(|(key, entry)| (key, &entry.task))
+    }
+}
+
+impl<T> Tasks<Pin<Box<dyn Future<Output = T>>>> {
     /// Polls who was woken, once each; adds what ended.
     pub(crate) fn poll(&mut self, ended: &mut Vec<T>) {
-        let woken = std::mem::take(&mut *self.ready.lock());
+        let mut woken = VecDeque::new();
+        self.take_woken(&mut woken);
         for key in woken {
-            let Some(task) = self.running.get_mut(key) else { continue };
-            let waker = Waker::from(Arc::new(Wakes { ready: self.ready.clone(), key }));
-            if let Poll::Ready(value) = task.as_mut().poll(&mut TaskContext::from_waker(&waker)) {
-                drop(self.running.remove(key));
+            let Some((task, waker)) = self.begin(key) else { continue };
+            if let Poll::Ready(value) = task.as_mut().poll(&mut TaskContext::from_waker(waker)) {
+                drop(self.remove(key));
                 ended.push(value);
             }
         }
@@ -297,13 +143,13 @@ impl<F: Future + Unpin> Future for Contained<F> {
 
 /// Who was woken, from whatever thread.
 struct Ready {
-    queue: Mutex<Vec<TaskKey>>,
+    queue: Mutex<VecDeque<TaskKey>>,
     ring: Ring,
 }
 
 impl Ready {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<TaskKey>> {
-        // A panic elsewhere leaves a vector of keys, which is never half-written.
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<TaskKey>> {
+        // A panic elsewhere leaves a queue of keys, which is never half-written.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -311,13 +157,22 @@ impl Ready {
 struct Wakes {
     ready: Arc<Ready>,
     key: TaskKey,
+    /// It stands in the queue, once.
+    queued: AtomicBool,
 }
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let first = {
             let mut queue = self.ready.lock();
-            queue.push(self.key);
+            queue.push_back(self.key);
             queue.len() == 1
         };
         if first {

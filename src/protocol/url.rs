@@ -39,8 +39,13 @@ pub fn query_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, s
 
 /// The value of the first pair whose name equals `name`, ignoring ASCII case, decoded.
 pub fn query_value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    query_values(query, name).next()
+}
+
+/// The values of all pairs whose names equal `name`, ignoring ASCII case, decoded, in order.
+pub fn query_values<'a>(query: &'a str, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
     raw_pairs(query)
-        .find(|(key, _)| form_decode(key).eq_ignore_ascii_case(name))
+        .filter(move |(key, _)| form_decode(key).eq_ignore_ascii_case(name))
         .map(|(_, value)| form_decode(value))
 }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::auth::{Origins, Policy};
+use crate::base::{Checklist, Mistake};
 use crate::protocol::http::{Request, Response};
 use crate::protocol::websocket;
+use crate::protocol::websocket::deflate::Compression;
 use crate::transport::{ConnectionOptions, OutboxLimits};
 
 /// Answers a request that opens no WebSocket.
@@ -28,6 +30,8 @@ pub struct RawOptions {
     /// Subprotocols that are spoken here, best first; the first one that the client offers is
     /// chosen.
     pub sub_protocols: Vec<String>,
+    /// How messages are compressed where the client offers it (default not at all).
+    pub compression: Option<Compression>,
     /// Answers requests that are no proper opening of a WebSocket (default: 400 and what is wrong,
     /// or 426 for another version).
     pub otherwise: Option<Otherwise>,
@@ -51,6 +55,7 @@ impl Default for RawOptions {
             close_timeout: Duration::from_secs(5),
             keep_alive_timeout: None,
             sub_protocols: Vec::new(),
+            compression: None,
             otherwise: None,
             outbox: OutboxLimits::default(),
             authorize: None,
@@ -61,6 +66,19 @@ impl Default for RawOptions {
 }
 
 impl RawOptions {
+    /// Everything that is wrong with these options.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        if let Some(interval) = self.keep_alive_interval {
+            checks.require_time("keep_alive_interval", interval);
+        }
+        if let Some(timeout) = self.keep_alive_timeout {
+            checks.require_time("keep_alive_timeout", timeout);
+        }
+        checks.extend(self.connection().mistakes());
+        checks.into_mistakes()
+    }
+
     /// The part that lower layers need.
     pub(crate) fn connection(&self) -> ConnectionOptions {
         ConnectionOptions {
@@ -68,6 +86,7 @@ impl RawOptions {
             application_max_buffer_bytes: usize::MAX,
             close_timeout: self.close_timeout,
             sub_protocols: self.sub_protocols.clone(),
+            compression: self.compression.clone(),
             websocket: websocket::Limits {
                 message_bytes_max: Some(self.message_bytes_max as u64),
                 fragments_max: self.fragments_max,

@@ -232,16 +232,11 @@ impl Server {
     ///
     /// When the configuration cannot be served, or the system fails.
     pub fn run(self) -> Result<(), Error> {
-        if self.config.shards != 1 {
-            let shards = self.config.shards;
-            return Err(Error::Config(format!(
-                "{shards} shards were asked for, but this version runs exactly one: say 1"
-            )));
-        }
         let mut shard = Shard::with_config(&self.config)?;
         for endpoint in &self.endpoints {
             shard = endpoint(shard, 0);
         }
+        shard.check()?;
         self.post.open(&shard.post());
         end_on_signals(shard.post(), self.config.drain_timeout)?;
         let addresses = shard.local_addrs();

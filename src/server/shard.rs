@@ -11,6 +11,7 @@ use super::config::Config;
 use super::error::Error;
 use super::files::Files;
 use super::mailbox::{Mailbox, Post};
+use super::setup::Setup;
 use crate::auth::Authenticate;
 use crate::base::{Moment, Rng, WallClock};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
@@ -51,6 +52,7 @@ pub struct Shard {
     engine: Engine,
     driver: Box<dyn Driver>,
     mailbox: Arc<Mailbox>,
+    setup: Setup,
     began: Instant,
 }
 
@@ -70,7 +72,7 @@ impl Shard {
         Self::with_config(&Config { listen, ..Config::default() })
     }
 
-    /// A shard as configured. The number of shards is not looked at.
+    /// A shard as configured. What is wrong with the options is told by [`Shard::check`].
     ///
     /// # Errors
     ///
@@ -92,7 +94,8 @@ impl Shard {
             config.http.clone(),
         );
         engine.set_wall_clock(WallClock::new(Moment::START, SystemTime::now()));
-        Ok(Self { engine, driver, mailbox: Arc::new(Mailbox::new(waker)), began: Instant::now() })
+        let (mailbox, setup) = (Arc::new(Mailbox::new(waker)), Setup::new(config));
+        Ok(Self { engine, driver, mailbox, setup, began: Instant::now() })
     }
 
     /// Serves a hub at `path`, with default options.
@@ -110,6 +113,7 @@ impl Shard {
         options: HubOptions,
         connection: ConnectionOptions,
     ) -> Self {
+        let (options, connection) = self.setup.hub(path, options, connection);
         self.engine.add_hub(path, hub, options, connection);
         self
     }
@@ -141,6 +145,7 @@ impl Shard {
     /// When no hub of type `H` is served yet.
     #[must_use]
     pub fn also_at<H: Hub>(mut self, path: &str, connection: ConnectionOptions) -> Self {
+        let connection = self.setup.connection(path, connection);
         self.engine.add_mount::<H>(path, connection);
         self
     }
@@ -148,7 +153,8 @@ impl Shard {
     /// Serves plain WebSockets at `path`.
     #[must_use]
     pub fn websocket<W: WebSocket>(mut self, path: &str, handler: W, options: &RawOptions) -> Self {
-        self.engine.add_websocket(path, handler, options);
+        let options = self.setup.websocket(path, options.clone());
+        self.engine.add_websocket(path, handler, &options);
         self
     }
 
@@ -160,6 +166,7 @@ impl Shard {
         handler: C,
         options: ConnectionOptions,
     ) -> Self {
+        let options = self.setup.connection(path, options);
         self.engine.add_connection(path, handler, options);
         self
     }
@@ -172,6 +179,7 @@ impl Shard {
         path: &str,
         handler: impl FnMut(&Request<'_>) -> Response<'static> + 'static,
     ) -> Self {
+        self.setup.http(path);
         self.engine.add_http(path, Box::new(handler));
         self
     }
@@ -210,6 +218,7 @@ impl Shard {
         F: Future<Output = Response<'static>> + 'static,
     {
         let handler = Box::new(move |exchange| Box::pin(handler(exchange)) as Code);
+        self.setup.http(path);
         self.engine.add_http_async(path, handler);
         self
     }
@@ -222,6 +231,7 @@ impl Shard {
         path: &str,
         redirect: impl FnMut(&Request<'_>) -> Option<Redirect> + 'static,
     ) -> Self {
+        self.setup.redirect(path);
         self.engine.add_redirect(path, Box::new(redirect));
         self
     }
@@ -233,13 +243,26 @@ impl Shard {
         self.http(path, move |request| files.answer(request, &prefix))
     }
 
+    /// Says everything that is wrong with the configuration and with what is served: options that
+    /// cannot be, paths that are served twice, sections of a file for paths that are not served.
+    /// The first turn asks by itself.
+    ///
+    /// # Errors
+    ///
+    /// When something is wrong; the second time what was said is not repeated.
+    pub fn check(&mut self) -> Result<(), Error> {
+        self.setup.check()
+    }
+
     /// One turn: waits for something to happen, at most `budget` long (zero never waits), and
     /// does what is due.
     ///
     /// # Errors
     ///
-    /// When the driver fails as a whole; the shard is of no more use then.
+    /// When the driver fails as a whole; the shard is of no more use then. Before that, once, when
+    /// something is wrong with what is served (see [`Shard::check`]).
     pub fn turn(&mut self, budget: Duration) -> Result<(), Error> {
+        self.check()?;
         self.turn_before_turn(budget)?;
         // Nobody knows when the next turn comes, so what was queued must not wait for it.
         Ok(self.driver.flush()?)

@@ -13,9 +13,12 @@ use crate::hub::contained;
 use crate::protocol::http::{Method, Request, Response};
 use crate::protocol::negotiate;
 use crate::protocol::url;
+use crate::protocol::websocket::deflate::Agreed;
 use crate::protocol::websocket::{self, Decoder, Role, Verdict};
 use crate::raw::Otherwise;
-use crate::transport::{Connection, HttpStage, SocketStage, Stage, Transport, WebSocketStage};
+use crate::transport::{
+    Compressed, Connection, Framing, HttpStage, SocketStage, Stage, Transport, WebSocketStage,
+};
 
 /// What became of a request.
 pub(super) enum Answer {
@@ -259,13 +262,29 @@ impl Engine {
         let mut names = options.sub_protocols.iter().map(String::as_str);
         let chosen = names.find(|name| offered.contains(name));
         let headers = &http.headers;
-        self.registry.control(key, |out| websocket::write_response(out, accept, chosen, headers));
+        // What a stateful connection was sent may have to be sent again, on a socket whose windows
+        // know nothing of it.
+        let is_stateful = connection.hub.may_be_stateful || connection.stateful.is_some();
+        let compression = options.compression.as_ref().filter(|_| !is_stateful);
+        let met = compression.and_then(|options| Agreed::choose(options, request.head()));
+        let mut decoder = Decoder::new(Role::Server);
+        let mut extension = None;
+        if let (Some(options), Some((agreed, answer))) = (compression, met) {
+            connection.framing = Framing::Compressed;
+            connection.compression = Some(Box::new(Compressed::new(agreed, options)));
+            decoder = decoder.with_compression();
+            extension = Some(answer);
+        }
+        self.registry.control(key, |out| {
+            websocket::write_response(out, accept, chosen, extension.as_deref(), headers);
+        });
         if let Some(socket) = self.sockets.get_mut(socket_key) {
             socket.stage = SocketStage::WebSocket(WebSocketStage {
-                decoder: Decoder::new(Role::Server),
+                decoder,
                 connection: key,
                 pong: None,
                 peer_closed: false,
+                held: None,
             });
         }
     }
@@ -282,11 +301,13 @@ impl Engine {
         accept: &str,
     ) -> Result<Answer, Response<'static>> {
         let Some(connection) = self.registry.get(key) else { return Err(ended()) };
-        if let Some(user_id) = connection.options.user_id
-            && user_id(&request.to_head(), http.identity.as_deref()).as_deref()
-                != connection.user.as_deref()
-        {
-            // Whoever that is, the connection is somebody else's.
+        // Whoever comes back has to be who left: nobody, too, is somebody else here.
+        let (owner, identity) = (connection.identity.as_deref(), http.identity.as_deref());
+        let is_owner = owner.map(Identity::id) == identity.map(Identity::id);
+        let is_user = connection.options.user_id.is_none_or(|user_id| {
+            user_id(&request.to_head(), identity).as_deref() == connection.user.as_deref()
+        });
+        if !(is_owner && is_user) {
             return Err(forbidden());
         }
         if let Some(old) = connection.socket {

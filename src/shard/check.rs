@@ -8,6 +8,7 @@ impl Engine {
     /// The first disagreement between the tables.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.registry.check()?;
+        self.apps.iter().try_for_each(|app| app.check(&self.registry))?;
         for (key, socket) in self.sockets.iter() {
             let knows = match &socket.stage {
                 SocketStage::WebSocket(websocket) => self.carries(key, websocket.connection),
@@ -76,10 +77,14 @@ impl Engine {
         if matches!(socket.stage, SocketStage::EventStream(_)) {
             return if socket.paused { Err(format!("{key:?} is not read")) } else { Ok(()) };
         }
-        if socket.paused && connection.wants_input() {
+        let is_held = match &socket.stage {
+            SocketStage::WebSocket(websocket) => websocket.held.is_some(),
+            _ => false,
+        };
+        if socket.paused && connection.wants_input() && !is_held {
             return Err(format!("{key:?} is not read, though it wants input"));
         }
-        if !socket.paused && !connection.wants_input() {
+        if !socket.paused && (is_held || !connection.wants_input()) {
             return Err(format!("{key:?} is read, though it wants no input"));
         }
         if let SocketStage::WebSocket(websocket) = &socket.stage

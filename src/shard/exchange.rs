@@ -113,7 +113,7 @@ impl Hubs {
 
 /// The requests that wait for their code.
 pub(super) struct Exchanges {
-    tasks: Tasks<Answered>,
+    tasks: Tasks<Pin<Box<dyn Future<Output = Answered>>>>,
     hubs: Rc<Hubs>,
     /// Room for those that end in a turn.
     ended: Vec<Answered>,

@@ -5,7 +5,7 @@ use super::alarms::Token;
 use crate::base::{ConnectionKey, SocketKey};
 use crate::io::Op;
 use crate::protocol::websocket::{self, OpCode};
-use crate::transport::{Framing, NEVER, SocketStage, Stage};
+use crate::transport::{NEVER, SocketStage, Stage};
 
 impl Engine {
     /// Turns what changed into operations: one send per socket at most, bounded for each turn.
@@ -35,7 +35,7 @@ impl Engine {
         if deadline != NEVER && connection.alarm.needs(deadline) {
             self.wheel.insert(deadline, Token::Connection(key));
         }
-        if connection.framing != Framing::WebSocket {
+        if !connection.framing.is_websocket() {
             self.flush_http_transport(key);
             return;
         }
@@ -43,6 +43,7 @@ impl Engine {
         let Some(socket) = self.sockets.get_mut(socket_key) else { return };
         let SocketStage::WebSocket(websocket) = &mut socket.stage else { return };
         let closing = connection.stage == Stage::Closing;
+        let is_held = websocket.held.is_some();
 
         // The newest ping is answered when the socket has room; older ones need no answer.
         if !connection.outbox.is_in_flight()
@@ -66,10 +67,14 @@ impl Engine {
             } else if connection.cut {
                 self.close_socket(socket_key, true);
             }
+            if is_held {
+                self.registry.wait(key);
+            }
             return;
         }
         // A socket is read only while its connection can take more (back-pressure).
-        let pause = !closing && !connection.wants_input();
+        let is_wanted = closing || connection.wants_input();
+        let pause = !is_wanted || is_held;
         if socket.paused != pause {
             socket.paused = pause;
             self.ops.push(if pause {
@@ -77,6 +82,9 @@ impl Engine {
             } else {
                 Op::Resume { socket: socket_key }
             });
+        }
+        if is_wanted && is_held {
+            self.registry.wait(key);
         }
     }
 

@@ -6,7 +6,7 @@ use super::Engine;
 use super::alarms::STALLED;
 use super::attach::Answer;
 use super::routes::Route;
-use crate::base::{Moment, SocketKey};
+use crate::base::{Checklist, Mistake, Moment, SocketKey};
 use crate::hub::Closed;
 use crate::io::Op;
 use crate::protocol::http::{Limits, Method, Refused, ReplyTo, Request, Response, write_continue};
@@ -34,6 +34,27 @@ pub struct HttpOptions {
     /// have acknowledged them (default 256 MiB). Above it, those end that keep more than an equal
     /// share.
     pub stateful_bytes_max: usize,
+}
+
+impl HttpOptions {
+    /// Everything that is wrong with these options.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        checks.require_time("idle_timeout", self.idle_timeout);
+        checks.require_time("request_timeout", self.request_timeout);
+        checks.require_time("linger_timeout", self.linger_timeout);
+        checks.require_some("sockets_max", self.sockets_max as u64);
+        checks.require_some("connections_max", self.connections_max as u64);
+        checks.require_some("line_bytes_max", self.limits.line_bytes_max as u64);
+        checks.require_some("headers_bytes_max", self.limits.headers_bytes_max as u64);
+        checks.require(
+            (1..=Limits::HEADERS_MAX).contains(&self.limits.headers_max),
+            "headers_max",
+            self.limits.headers_max,
+            format!("it must be 1 to {}", Limits::HEADERS_MAX),
+        );
+        checks.into_mistakes()
+    }
 }
 
 impl Default for HttpOptions {

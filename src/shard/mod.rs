@@ -61,6 +61,8 @@ pub(crate) struct Engine {
     /// Sockets whose pending request was answered and that have more to read.
     resumed: Vec<SocketKey>,
     rung: Vec<Token>,
+    /// Where messages are inflated, once one was.
+    inflated: Vec<u8>,
     drain: Option<Drain>,
     sockets_max: usize,
 }
@@ -89,6 +91,7 @@ impl Engine {
             dirty_sockets: Vec::new(),
             resumed: Vec::new(),
             rung: Vec::new(),
+            inflated: Vec::new(),
             drain: None,
         }
     }
@@ -215,6 +218,7 @@ impl Engine {
                 self.apps[world].resume(&mut self.registry, key);
             }
             self.admit_posts(key);
+            self.resume_frames(key);
         }
         for key in std::mem::take(&mut self.resumed) {
             self.read_backlog(key);
@@ -278,7 +282,9 @@ impl Engine {
     /// Whether nothing is left of anybody: for the simulator.
     #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.sockets.is_empty() && self.registry.is_quiet() && self.exchanges.len() == 0
+        let apps_are_quiet = self.apps.iter().all(|app| app.is_quiet());
+        let nobody_asks = self.exchanges.len() == 0 && apps_are_quiet;
+        self.sockets.is_empty() && self.registry.is_quiet() && nobody_asks
     }
 
     /// Whether a connection has messages that wait for its client.

@@ -140,8 +140,8 @@ impl Engine {
     /// An answer to a poll was sent, all of it.
     pub(super) fn on_answered(&mut self, key: ConnectionKey) {
         let now = self.registry.now;
-        let Some((connection, pool, _)) = self.registry.connection_and_buffers(key) else { return };
-        connection.outbox.on_sent(pool);
+        self.registry.on_sent(key);
+        let Some(connection) = self.registry.get_mut(key) else { return };
         connection.socket = None;
         connection.time_polls(now);
         self.registry.mark(key);

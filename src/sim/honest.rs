@@ -4,18 +4,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::ledger::{Books, Heard};
+use super::line::Line;
 use super::trace::Trace;
 use super::world::World;
 use crate::base::{Moment, Rng};
+use crate::client::web::Way;
 use crate::client::{CallId, Client, Event, Invocation, Need, Options, Outcome};
-use crate::io::sim::{Read, SimPeer};
+use crate::io::sim::Read;
 use crate::protocol::hub_protocol::HubProtocolKind;
 
 /// One honest client.
 pub(super) struct Player {
     pub(super) number: u64,
     client: Client,
-    peer: Option<SimPeer>,
+    peer: Option<Line>,
+    /// What carries it, if that is no WebSocket.
+    way: Option<Way>,
     outgoing: Vec<u8>,
     books: Books,
     rng: Rng,
@@ -40,6 +44,8 @@ enum Expected {
     AnyValue,
     Length(usize),
     Error(&'static str),
+    /// This number, or that there is none.
+    Answer(u64),
     /// The call ends the connection; it may be answered or not.
     Any,
 }
@@ -54,9 +60,22 @@ impl Player {
     ) -> Self {
         let mut options = Options::new("sim", "/hub").reconnecting();
         options.protocol = protocol;
-        options.skip_negotiation = rng.one_in(3);
-        // Half of those who negotiate come back as if nothing had happened, and some try hard.
-        options.stateful_reconnect = rng.one_in(2);
+        let way = match rng.below(4) {
+            0 => Some(Way::ServerSentEvents),
+            1 => Some(Way::LongPolling),
+            _ => None,
+        };
+        // Only a WebSocket needs no negotiation.
+        options.skip_negotiation = rng.one_in(3) && way.is_none();
+        match way {
+            // An event stream is text.
+            Some(Way::ServerSentEvents) => options.protocol = HubProtocolKind::Json,
+            // Polls are answered in time, or are given up: nobody is pinged (COR-057).
+            Some(Way::LongPolling) => options.server_timeout = Duration::from_secs(1_000_000),
+            None => {}
+        }
+        // Half of those who negotiate a WebSocket come back as if nothing had happened, and some try hard.
+        options.stateful_reconnect = rng.one_in(2) && way.is_none();
         options.resume_attempts = if rng.one_in(2) { 1 } else { 20 };
         options.stateful_buffer_bytes = [300, 5_000, 100_000][rng.below(3) as usize];
         let client = Client::new(options, Rng::from_seed(rng.bits()));
@@ -64,6 +83,7 @@ impl Player {
             number,
             client,
             peer: None,
+            way,
             outgoing: Vec::new(),
             books,
             rng,
@@ -81,7 +101,8 @@ impl Player {
 
     /// When it wants to be run at the latest.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        self.client.deadline()
+        let line = self.peer.as_ref().and_then(Line::deadline);
+        self.client.deadline().into_iter().chain(line).min()
     }
 
     /// Connected, and nothing is on its way that it knows of.
@@ -90,6 +111,7 @@ impl Player {
             && self.id.is_some()
             && self.client.calls_waiting() == 0
             && self.outgoing.is_empty()
+            && self.peer.as_ref().is_none_or(Line::is_flushed)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -117,13 +139,16 @@ impl Player {
         if self.client.need() == Need::Socket {
             moved = true;
             self.outgoing.clear();
-            self.peer = world.connect();
-            match self.peer {
+            self.peer = Line::connect(world, self.way);
+            match &self.peer {
                 Some(_) => self.client.on_connected(now),
                 None => self.client.on_lost(now),
             }
         }
         moved |= self.write(well);
+        if let Some(line) = &mut self.peer {
+            moved |= line.pump(world, trace, &mut self.rng, well)?;
+        }
         if well || now >= self.naps_until {
             moved |= self.read(now, trace, well);
         }
@@ -148,7 +173,7 @@ impl Player {
 
     fn write(&mut self, well: bool) -> bool {
         self.client.fill(&mut self.outgoing);
-        let Some(peer) = &self.peer else { return false };
+        let Some(peer) = &mut self.peer else { return false };
         if self.outgoing.is_empty() {
             return false;
         }
@@ -162,7 +187,7 @@ impl Player {
     }
 
     fn read(&mut self, now: Moment, trace: &mut Trace, well: bool) -> bool {
-        let Some(peer) = &self.peer else { return false };
+        let Some(peer) = &mut self.peer else { return false };
         let max = if well { 64 * 1024 } else { 1 + self.rng.below(8 * 1024) as usize };
         let mut bytes = Vec::new();
         match peer.read(max, &mut bytes) {
@@ -268,6 +293,16 @@ impl Player {
                 }
                 self.heard.messages.push((room, place));
             }
+            "ask" => {
+                let number: u64 = invocation.argument(0).map_err(unread)?;
+                let question = invocation.question.ok_or_else(|| wrong("a question of nobody"))?;
+                // Some are refused, and some forgotten.
+                match self.rng.below(8) {
+                    0 => {}
+                    1 => self.client.refuse(now, question, REFUSAL).unwrap_or_default(),
+                    _ => self.client.answer(now, question, &(number + 1)).unwrap_or_default(),
+                }
+            }
             "tick" => self.heard.ticks.push(invocation.argument(0).map_err(unread)?),
             target => return Err(wrong(target)),
         }
@@ -303,6 +338,16 @@ impl Player {
                 payload.read::<String>().is_ok_and(|text| text.len() == *length)
             }
             (Expected::Error(part), Outcome::Error(text)) => text.contains(part),
+            (Expected::Answer(number), Outcome::Result(payload)) => {
+                payload.read::<u64>().ok() == Some(*number)
+            }
+            // Errors of a kind of their own are not shown to clients.
+            (Expected::Answer(_), Outcome::Error(text)) => {
+                text.ends_with(REFUSAL)
+                    || text.ends_with("HubException: Invocation canceled by the server.")
+                    || text.ends_with("on the server.")
+                    || text.contains("IOException: Connection '")
+            }
             _ => false,
         };
         if fits { Ok(()) } else { Err(format!("client {number}: {call:?} ended with {outcome:?}")) }
@@ -317,7 +362,10 @@ impl Player {
     ) {
         if let Ok(call) = self.client.invoke(now, method, arguments) {
             // Unknown methods need no slot, so their answers overtake.
-            if expected != Expected::Error("does not exist") {
+            // Calls that wait for an answer let others pass.
+            let passes =
+                matches!(expected, Expected::Error("does not exist") | Expected::Answer(_));
+            if !passes {
                 self.order.push_back(call);
             }
             self.calls.insert(call, expected);
@@ -343,7 +391,12 @@ impl Player {
                 self.invoke(now, "Join", &(room,), null());
             }
             20..=29 => self.invoke(now, "Leave", &(room,), null()),
-            30..=49 => {
+            30..=35 => {
+                let (number, ms) = (self.rng.below(1000), self.rng.below(3000));
+                let method = if self.rng.one_in(2) { "AskMe" } else { "AskSomebody" };
+                self.invoke(now, method, &(number, ms), Expected::Answer(number + 1));
+            }
+            36..=49 => {
                 self.said += 1;
                 let arguments = (room, self.number, self.said);
                 if self.rng.one_in(2) {
@@ -432,6 +485,9 @@ impl Player {
         self.books.borrow().check(id, &self.heard, true)
     }
 }
+
+/// What a question is refused with.
+const REFUSAL: &str = "I will not";
 
 const ROOMS: u64 = 3;
 

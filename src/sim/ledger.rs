@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::transport::Transport;
+
 /// Shared by the hubs of a run and its checker.
 pub(super) type Books = Rc<RefCell<Ledger>>;
 
@@ -35,6 +37,8 @@ pub(super) struct Visit {
     pub(super) connects: u32,
     pub(super) disconnects: u32,
     pub(super) refused: bool,
+    /// What carried it.
+    pub(super) transport: Option<Transport>,
     /// The ticks before it came.
     pub(super) ticks_before: u64,
     /// Stays in rooms, in order. The last one of a room may be open.
@@ -71,11 +75,12 @@ impl Ledger {
         room.said - 1
     }
 
-    pub(super) fn connected(&mut self, id: &str) {
+    pub(super) fn connected(&mut self, id: &str, transport: Option<Transport>) {
         let ticks_before = self.ticks;
         let visit = self.visits.entry(id.to_owned()).or_default();
         visit.connects += 1;
         visit.ticks_before = ticks_before;
+        visit.transport = transport;
     }
 
     pub(super) fn disconnected(&mut self, id: &str) {
@@ -183,7 +188,7 @@ mod tests {
 
     fn told() -> Ledger {
         let mut ledger = Ledger::default();
-        ledger.connected("a");
+        ledger.connected("a", None);
         ledger.say("r", 1, 0);
         ledger.joined("a", "r");
         ledger.say("r", 1, 1);

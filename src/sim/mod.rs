@@ -13,12 +13,14 @@
 mod honest;
 mod ledger;
 mod liar;
+mod line;
 mod listener;
 mod play;
 mod rig;
 mod stage;
 mod topic;
 mod trace;
+mod web_liar;
 mod wire;
 mod world;
 

@@ -4,19 +4,20 @@ use std::fmt;
 use std::time::Duration;
 
 use super::honest::Player;
-use super::ledger::Books;
+use super::ledger::{Books, Visit};
 use super::liar::Liar;
 use super::listener::Listener;
 use super::stage::SimHub;
 use super::topic::SimTopic;
 use super::trace::Trace;
+use super::web_liar::WebLiar;
 use super::world::{Turn, World};
 use crate::base::{Moment, Rng};
 use crate::hub::{Counters, HubOptions, contained};
 use crate::io::sim::{Dials, OneIn};
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::raw::RawOptions;
-use crate::transport::{ConnectionOptions, OutboxLimits};
+use crate::transport::{ConnectionOptions, OutboxLimits, Transport};
 
 /// What became of a run in which nothing went wrong.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Report {
     pub time: Duration,
     /// Connections that the hub and the topic saw.
     pub connections: usize,
+    /// How many of them each transport of hubs carried: WebSockets, event streams, long polling.
+    pub carried: [usize; 3],
     /// Messages that were said in rooms.
     pub messages: u64,
     /// What the shards counted, together.
@@ -79,6 +82,12 @@ pub fn run(seed: u64, keep_log: bool) -> Result<Report, Failure> {
         turns: play.world.turns(),
         time: play.world.now().since(Moment::START),
         connections: books.visits.len(),
+        carried: [Transport::WebSockets, Transport::ServerSentEvents, Transport::LongPolling].map(
+            |transport| {
+                let carried = |visit: &&Visit| visit.transport == Some(transport);
+                books.visits.values().filter(carried).count()
+            },
+        ),
         messages: books.rooms.values().map(|room| room.said).sum(),
         counters: play.world.counters_of_all(),
         log,
@@ -93,6 +102,7 @@ struct Play {
     players: Vec<Player>,
     listeners: Vec<Listener>,
     liars: Vec<Liar>,
+    web_liars: Vec<WebLiar>,
     ends: Moment,
 }
 
@@ -162,8 +172,11 @@ impl Play {
             .collect();
         let liars =
             (0..rng.below(4)).map(|number| Liar::new(number, Rng::from_seed(rng.bits()))).collect();
+        let web_liars = (0..rng.below(3))
+            .map(|number| WebLiar::new(number, Rng::from_seed(rng.bits())))
+            .collect();
         let ends = Moment::START + Duration::from_secs(30 + rng.below(91));
-        Self { world, rng, trace, books, players, listeners, liars, ends }
+        Self { world, rng, trace, books, players, listeners, liars, web_liars, ends }
     }
 
     fn perform(&mut self) -> Result<(), String> {
@@ -222,9 +235,13 @@ impl Play {
                     listener.act(self.world.now());
                 }
             }
-            175..=189 if !self.liars.is_empty() => {
+            175..=182 if !self.liars.is_empty() => {
                 let index = self.rng.below(self.liars.len() as u64) as usize;
                 self.liars[index].act(&self.world, &mut self.trace);
+            }
+            183..=189 if !self.web_liars.is_empty() => {
+                let index = self.rng.below(self.web_liars.len() as u64) as usize;
+                self.web_liars[index].act(&self.world, &mut self.trace);
             }
             _ => {
                 let now = self.world.now();
@@ -270,6 +287,7 @@ impl Play {
         for liar in &mut self.liars {
             while !liar.leave(now, &mut self.trace) {}
         }
+        self.web_liars.iter_mut().for_each(|liar| liar.leave(now, &mut self.trace));
         self.until("the server has forgotten everybody", |play| {
             play.players.iter().all(Player::is_idle)
                 && play.listeners.iter().all(Listener::is_idle)
@@ -286,6 +304,7 @@ impl Play {
         for liar in &mut self.liars {
             while !liar.leave(now, &mut self.trace) {}
         }
+        self.web_liars.iter_mut().for_each(|liar| liar.leave(now, &mut self.trace));
         self.listeners.iter_mut().for_each(Listener::stop);
         self.until("the server has gone down", |play| {
             play.players.iter().all(Player::is_idle)

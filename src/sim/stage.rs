@@ -24,6 +24,17 @@ impl SimHub {
         self.refuse_one_in = 0;
     }
 
+    fn refuses(&mut self) -> bool {
+        self.refuse_one_in > 0 && self.rng.one_in(self.refuse_one_in)
+    }
+
+    fn refuse(&mut self, id: &str) -> HubError {
+        let mut books = self.books.borrow_mut();
+        let visit = books.visits.get_mut(id).expect("it came just now");
+        visit.refused = true;
+        HubError::new("not you")
+    }
+
     fn say(&self, clients: &mut Clients<'_>, room: &str, sender: u64, number: u64) {
         let place = self.books.borrow_mut().say(room, sender, number);
         clients.group(room).send("heard", (room, place, sender, number)).ignore();
@@ -57,17 +68,17 @@ impl Hub for SimHub {
             .on_async("Slow", slow)
             .on_async("SlowSay", slow_say)
             .on_async("SlowPanic", slow_panic)
+            .on_async("AskMe", ask_me)
+            .on_async("AskSomebody", ask_somebody)
+            .connected_async(welcome)
             .every(Duration::from_millis(700), tick);
     }
 
     fn on_connected(&mut self, context: &mut Context<'_, Self>) -> Result<(), HubError> {
         let id = context.connection_id().to_string();
-        self.books.borrow_mut().connected(&id);
-        if self.refuse_one_in > 0 && self.rng.one_in(self.refuse_one_in) {
-            let mut books = self.books.borrow_mut();
-            let visit = books.visits.get_mut(&id).expect("it came just now");
-            visit.refused = true;
-            return Err(HubError::new("not you"));
+        self.books.borrow_mut().connected(&id, context.transport());
+        if self.refuses() {
+            return Err(self.refuse(&id));
         }
         context.caller().send("welcome", (id,)).ignore();
         Ok(())
@@ -131,6 +142,33 @@ async fn slow_say(call: Call<SimHub>, room: String, ms: u64) -> u64 {
 async fn slow_panic(call: Call<SimHub>, ms: u64) -> u64 {
     call.sleep(Duration::from_millis(ms)).await;
     std::panic::resume_unwind(Box::new("a late panic of the play"))
+}
+
+/// Every third connection has to wait a little, and some of those are sent away.
+async fn welcome(call: Call<SimHub>) -> Result<(), HubError> {
+    let wait = call.hub(|hub, _| hub.rng.one_in(3).then(|| hub.rng.below(500))).await;
+    let Some(ms) = wait else { return Ok(()) };
+    call.sleep(Duration::from_millis(ms)).await;
+    let id = call.connection_id().to_string();
+    call.hub(move |hub, _| if hub.refuses() { Err(hub.refuse(&id)) } else { Ok(()) }).await
+}
+
+/// Asks the caller, who says one more than it is asked.
+async fn ask_me(call: Call<SimHub>, number: u64, ms: u64) -> Result<u64, HubError> {
+    let time = call.sleep(Duration::from_millis(ms));
+    call.ask_caller("ask", (number,)).until(time).await
+}
+
+/// Asks somebody who is or was there.
+async fn ask_somebody(call: Call<SimHub>, number: u64, ms: u64) -> Result<u64, HubError> {
+    let whom = call.hub(|hub, _| {
+        let books = hub.books.borrow();
+        let place = hub.rng.below(books.visits.len() as u64) as usize;
+        books.visits.keys().nth(place).cloned().unwrap_or_default()
+    });
+    let whom = whom.await;
+    let time = call.sleep(Duration::from_millis(ms));
+    call.ask(whom, "ask", (number,)).until(time).await
 }
 
 fn tick(hub: &mut SimHub, clients: &mut Clients<'_>) {

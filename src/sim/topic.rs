@@ -22,7 +22,7 @@ impl WebSocket for SimTopic {
     fn on_open(&mut self, peer: &mut Peer<'_>) {
         let id = peer.id().to_string();
         let mut books = self.books.borrow_mut();
-        books.connected(&id);
+        books.connected(&id, None);
         let visit = books.visits.get_mut(&id).expect("it came just now");
         visit.ticks_before = u64::MAX;
         if peer.subscribe(TOPIC).is_ok() {

@@ -26,6 +26,8 @@ pub enum Frame {
     Text(String),
     /// A whole binary message.
     Binary(Vec<u8>),
+    /// A whole message of either kind, still compressed.
+    Compressed(websocket::Kind, Vec<u8>),
     /// A ping.
     Ping(Vec<u8>),
     /// A pong.
@@ -58,7 +60,7 @@ impl Wire {
     pub fn tcp(world: &mut World) -> Self {
         let peer = world.connect().expect("the server listens");
         world.settle();
-        let decoder = Decoder::new(Role::Client);
+        let decoder = Decoder::new(Role::Client).with_compression();
         Self { peer: Some(peer), decoder, unread: Vec::new(), message: Vec::new(), end: None }
     }
 
@@ -233,11 +235,12 @@ impl Wire {
         let limits = websocket::Limits::default();
         while let Some(event) = self.decoder.next(&mut input, &limits).expect("frames in order") {
             match event {
-                Event::Data { kind, bytes, last, .. } => {
+                Event::Data { kind, bytes, last, compressed, .. } => {
                     self.message.extend_from_slice(bytes);
                     if last {
                         let message = std::mem::take(&mut self.message);
                         frames.push(match kind {
+                            _ if compressed => Frame::Compressed(kind, message),
                             websocket::Kind::Text => {
                                 Frame::Text(String::from_utf8(message).expect("checked UTF-8"))
                             }

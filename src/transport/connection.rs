@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Alarm, Framing, Outbox, OutboxLimits, Stateful, Transport};
+use super::{Alarm, Compressed, Framing, Outbox, OutboxLimits, Stateful, Transport};
 use crate::auth::{Cors, Identity, Origins, Policy};
-use crate::base::{ConnectionId, Moment, SocketKey};
-use crate::protocol::http::RequestHead;
+use crate::base::{Checklist, ConnectionId, Mistake, Moment, SocketKey};
+use crate::protocol::http::{self, RequestHead};
 use crate::protocol::hub_protocol::{HubProtocolKind, RecordBuffer};
-use crate::protocol::negotiate::Transports;
+use crate::protocol::negotiate::{Transports, VERSION_MAX};
 use crate::protocol::websocket;
+use crate::protocol::websocket::deflate::Compression;
 
 /// What may be set for each path that is served: limits and times below the hub.
 #[derive(Clone, Debug)]
@@ -39,6 +40,9 @@ pub struct ConnectionOptions {
     /// WebSocket subprotocols that are spoken here, best first (default none): the first one that
     /// the client offers is chosen (COR-042).
     pub sub_protocols: Vec<String>,
+    /// How WebSocket messages are compressed where the client offers it (default not at all; and
+    /// not on connections with stateful reconnect).
+    pub compression: Option<Compression>,
     /// What a WebSocket message may weigh. For hubs the number of fragments counts alone
     /// (default 1 024, T-FRAG): the size of hub messages is limited by their own option.
     pub websocket: websocket::Limits,
@@ -80,6 +84,7 @@ impl Default for ConnectionOptions {
             minimum_protocol_version: 0,
             allow_stateful_reconnects: false,
             sub_protocols: Vec::new(),
+            compression: None,
             websocket: websocket::Limits::default(),
             outbox: OutboxLimits::default(),
             groups_max: 1024,
@@ -91,6 +96,45 @@ impl Default for ConnectionOptions {
             allowed_origins: Origins::default(),
             cors: None,
         }
+    }
+}
+
+impl ConnectionOptions {
+    /// Everything that is wrong with these options.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        let buffer = self.application_max_buffer_bytes;
+        checks.require_some("application_max_buffer_bytes", buffer as u64);
+        checks.require(
+            self.transports != Transports::NONE,
+            "transports",
+            self.transports,
+            "there must be one at least",
+        );
+        checks.require_time("disconnect_timeout", self.disconnect_timeout);
+        checks.require_time("poll_timeout", self.poll_timeout);
+        checks.require_time("close_timeout", self.close_timeout);
+        checks.require(
+            (0..=VERSION_MAX).contains(&self.minimum_protocol_version),
+            "minimum_protocol_version",
+            self.minimum_protocol_version,
+            format!("it must be 0 to {VERSION_MAX}: higher versions do not exist"),
+        );
+        for name in &self.sub_protocols {
+            checks.require(
+                http::is_token(name),
+                "sub_protocols",
+                name,
+                "a subprotocol is a token: letters, digits and a few signs (RFC 6455 §4.1)",
+            );
+        }
+        checks.require_some("fragments_max", self.websocket.fragments_max.into());
+        if let Some(bytes) = self.websocket.message_bytes_max {
+            checks.require_some("message_bytes_max", bytes);
+        }
+        checks.extend(self.outbox.mistakes());
+        checks.require_some("group_name_bytes_max", self.group_name_bytes_max as u64);
+        checks.into_mistakes()
     }
 }
 
@@ -158,6 +202,8 @@ pub struct Connection {
     pub groups: SmallVec<[u32; 2]>,
     /// Limits and times of its path.
     pub options: Rc<ConnectionOptions>,
+    /// Where compression was agreed on.
+    pub compression: Option<Box<Compressed>>,
     /// The part of the state that only hubs need.
     pub hub: HubState,
     /// The Close frame was sent, and what the client still sends is read (RFC 6455 §5.5.1).
@@ -177,8 +223,11 @@ pub struct Connection {
 pub struct HubState {
     /// Plain invocations that run now (asynchronous methods).
     pub running: u16,
-    /// The next message must wait until one of those has ended (§6.4).
+    /// The next message must wait until one of those has ended (§6.4), or an upload has room
+    /// (§3.7).
     pub blocked: bool,
+    /// A stream waits until more can be queued ([`Connection::takes_items`]).
+    pub awaits_room: bool,
     /// The client has pinged, so its silence counts (COR-114).
     pub armed: bool,
     /// The code behind `on_connected` runs; the messages of the client wait for its end.
@@ -230,6 +279,7 @@ impl Connection {
             user: None,
             groups: SmallVec::new(),
             options,
+            compression: None,
             hub: HubState::default(),
             output_closed: false,
             cut: false,
@@ -295,6 +345,18 @@ impl Connection {
     /// Whether its last words wait until the client has acknowledged what is before them.
     pub fn owes_last_words(&self) -> bool {
         self.stateful.as_ref().is_some_and(|stateful| !stateful.last_words.is_empty())
+    }
+
+    /// Whether streams may write for it. They stop well before [`Connection::wants_input`] does,
+    /// so that they can be cancelled however slowly the client reads, and while messages wait for
+    /// an acknowledgement.
+    pub fn takes_items(&self) -> bool {
+        self.outbox.bytes() <= self.options.outbox.soft_bytes / 2 && !self.is_holding()
+    }
+
+    /// Whether streams have waited for it to take more, and it does.
+    pub fn frees_streams(&self) -> bool {
+        self.hub.awaits_room && self.takes_items()
     }
 
     /// Whether messages may be queued for it.

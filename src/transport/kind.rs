@@ -6,7 +6,7 @@ use std::io::Write as _;
 use crate::protocol::event_stream;
 use crate::protocol::http::write_last_chunk;
 use crate::protocol::negotiate::Transports;
-use crate::protocol::websocket::{self, Kind, OpCode};
+use crate::protocol::websocket::{self, Kind};
 
 /// What carries a connection. Chosen by its first GET and fixed from then on (§1.10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,9 @@ pub enum Framing {
     /// One WebSocket message.
     #[default]
     WebSocket,
+    /// One WebSocket message, for a client with which compression was agreed on. Here it is
+    /// written as it is, which is always allowed.
+    Compressed,
     /// One event, in a chunk of its own.
     EventChunk,
     /// One event, for a client of HTTP/1.0, which knows no chunks.
@@ -67,17 +70,18 @@ pub enum Framing {
 
 impl Framing {
     /// How many there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 5;
+
+    /// Whether it is that of a WebSocket.
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Self::WebSocket | Self::Compressed)
+    }
 
     /// Appends `body` in this form. `kind` matters to WebSockets alone.
     pub fn write(self, out: &mut Vec<u8>, kind: Kind, body: &[u8]) {
         match self {
-            Self::WebSocket => {
-                let code = match kind {
-                    Kind::Text => OpCode::Text,
-                    Kind::Binary => OpCode::Binary,
-                };
-                websocket::write_header(out, code, true, body.len());
+            Self::WebSocket | Self::Compressed => {
+                websocket::write_header(out, kind.into(), true, body.len());
                 out.extend_from_slice(body);
             }
             Self::EventChunk => {
@@ -100,7 +104,7 @@ impl Framing {
     /// chunk. The other forms end with their answer.
     pub fn write_end(self, out: &mut Vec<u8>, code: u16, reason: &str) {
         match self {
-            Self::WebSocket => websocket::write_close(out, Some(code), reason),
+            Self::WebSocket | Self::Compressed => websocket::write_close(out, Some(code), reason),
             Self::EventChunk => write_last_chunk(out),
             Self::Event | Self::Plain => {}
         }

@@ -2,6 +2,7 @@
 //! the queue of what is on its way to a client. Bytes and time go in, effects come out.
 
 mod alarm;
+mod compression;
 mod connection;
 mod kind;
 mod outbox;
@@ -9,9 +10,10 @@ mod socket;
 mod stateful;
 
 pub use alarm::Alarm;
+pub use compression::{Codecs, Compressed};
 pub(crate) use connection::NEVER;
 pub use connection::{Connection, ConnectionOptions, HubState, Stage, UserId};
 pub use kind::{Framing, Transport};
 pub use outbox::{Joiner, Outbox, OutboxLimits, Overflow};
-pub use socket::{EventStreamStage, HttpStage, Pending, Socket, SocketStage, WebSocketStage};
+pub use socket::{EventStreamStage, Held, HttpStage, Pending, Socket, SocketStage, WebSocketStage};
 pub use stateful::Stateful;

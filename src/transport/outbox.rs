@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::base::{Batch, Moment, Pool, Shared};
+use crate::base::{Batch, Checklist, Mistake, Moment, Pool, Shared};
 
 /// How much may wait for one client, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxLimits {
-    /// Above this many bytes nothing more is read from the client (default 256 KiB).
+    /// Above this many bytes nothing more is read from the client, above half as many streams wait
+    /// (default 256 KiB).
     pub soft_bytes: usize,
     /// Above this many bytes the connection ends (default 1 MiB). One frame may exceed it when
     /// nothing else waits, so that a single large message can be sent at all.
@@ -24,6 +25,22 @@ impl Default for OutboxLimits {
             hard_bytes: 1024 * 1024,
             stall_timeout: Duration::from_secs(10),
         }
+    }
+}
+
+impl OutboxLimits {
+    /// Everything that is wrong with these limits.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        checks.require_some("soft_bytes", self.soft_bytes as u64);
+        checks.require(
+            self.hard_bytes >= self.soft_bytes,
+            "hard_bytes",
+            self.hard_bytes,
+            format!("it must not be less than soft_bytes, which is {}", self.soft_bytes),
+        );
+        checks.require_time("stall_timeout", self.stall_timeout);
+        checks.into_mistakes()
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Alarm, Outbox};
 use crate::auth::Identity;
 use crate::base::{ConnectionKey, Moment, TaskKey};
 use crate::protocol::http::{Headers, ReplyTo, RequestReader};
-use crate::protocol::websocket::Decoder;
+use crate::protocol::websocket::{Decoder, Kind};
 
 /// The state of one TCP connection.
 #[derive(Debug)]
@@ -114,6 +114,23 @@ pub struct WebSocketStage {
     pub pong: Option<Box<[u8]>>,
     /// The client's Close frame has come.
     pub peer_closed: bool,
+    /// What has come and waits.
+    pub held: Option<Box<Held>>,
+}
+
+/// Input that waits until its connection wants more, or until the next turn: compressed, it may
+/// become a thousand times as long (T-BOMB).
+#[derive(Debug)]
+pub struct Held {
+    /// Whether the message of `piece` is text or binary.
+    pub kind: Kind,
+    /// The rest of a piece of a compressed message. There may be more to come out, though it is
+    /// empty.
+    pub piece: Vec<u8>,
+    /// The message ends with that piece.
+    pub last: bool,
+    /// Frames behind it.
+    pub input: Vec<u8>,
 }
 
 impl Socket {

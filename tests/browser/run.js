@@ -1,4 +1,5 @@
-// Opens the demo pages of the release binary in Chromium, as people would, and takes screenshots:
+// Opens the demo pages of the release binary in Chromium, as people would, and takes screenshots; the official client
+// in a page against the functional host:
 //
 //     node tests/browser/run.js
 //
@@ -9,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { startServer } from "../support/server.js";
 import { chat } from "./chat.js";
+import { functional } from "./functional.js";
 import { pages } from "./pages.js";
 import { Watch } from "./watch.js";
 
@@ -37,9 +39,10 @@ const server = await startServer({ lab: false });
 const browser = await chromium.launch(CHROMIUM);
 try {
   mkdirSync(OUT, { recursive: true });
-  const tools = { server, check, open, screenshot };
+  const tools = { server, browser, check, open, screenshot };
   await pages(tools);
   await chat(tools);
+  await functional(tools);
 } catch (error) {
   fail("the run itself", error);
 } finally {

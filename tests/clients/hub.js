@@ -98,6 +98,19 @@ class Client {
     }
   }
 
+  /** Reads a stream to its end: its items, and the text of the error that it ended with. */
+  stream(method, ...args) {
+    const items = [];
+    const ended = new Promise((resolve) => {
+      this.connection.stream(method, ...args).subscribe({
+        next: (item) => items.push(item),
+        complete: () => resolve({ items }),
+        error: (error) => resolve({ items, error: error.message }),
+      });
+    });
+    return within(ended, CALL_TIMEOUT, method);
+  }
+
   /** Calls of the client method `name`. */
   listen(name) {
     const inbox = new Inbox();

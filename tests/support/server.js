@@ -13,7 +13,16 @@ const WITHOUT_IO_URING = ["python3", `${ROOT}tests/support/without-io-uring.py`]
 // The program promises to drain within 30 s.
 const DRAIN_TIMEOUT = 35_000;
 
-export const binary = process.env.DEMOS_BINARY ?? `${ROOT}target/release/demos`;
+const BUILT = `${process.env.CARGO_TARGET_DIR ?? `${ROOT}target`}/release`;
+
+export const binary = process.env.DEMOS_BINARY ?? `${BUILT}/demos`;
+
+/** What can be started, with the options that it always gets. */
+const PROGRAMS = {
+  demos: [binary, "--shards", "1"],
+  // The hubs that client libraries are driven against (examples/conformance).
+  functional: [process.env.CONFORMANCE_BINARY ?? `${BUILT}/examples/conformance`, "functional"],
+};
 
 /** A loopback port that was free a moment ago; a test that restarts a server needs to know it beforehand. */
 export async function freePort() {
@@ -27,16 +36,18 @@ export async function freePort() {
 
 /** A server that is ready for requests. */
 export async function startServer({
+  program = "demos",
   port,
   driver = process.env.DRIVER ?? "auto",
-  lab = true,
+  lab = program === "demos",
   withoutIoUring = false,
   log = "info",
+  config,
 } = {}) {
-  const server = new Server(port ?? (await freePort()));
+  const server = new Server(PROGRAMS[program], port ?? (await freePort()));
   server.withoutIoUring = withoutIoUring;
   server.log = log;
-  await server.start(["--driver", driver, ...(lab ? ["--lab"] : [])]);
+  await server.start(["--driver", driver, ...(lab ? ["--lab"] : []), ...(config ? ["--config", config] : [])]);
   return server;
 }
 
@@ -62,7 +73,8 @@ class Server {
   #errors;
   #exited;
 
-  constructor(port) {
+  constructor(command, port) {
+    this.command = command;
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
     this.wsUrl = `ws://127.0.0.1:${port}`;
@@ -70,8 +82,8 @@ class Server {
 
   async start(options) {
     this.options = options;
-    const args = ["--listen", `127.0.0.1:${this.port}`, "--shards", "1", ...options];
-    const [program, ...all] = this.withoutIoUring ? [...WITHOUT_IO_URING, binary, ...args] : [binary, ...args];
+    const command = [...this.command, "--listen", `127.0.0.1:${this.port}`, ...options];
+    const [program, ...all] = this.withoutIoUring ? [...WITHOUT_IO_URING, ...command] : command;
     const env = { ...process.env, RUST_LOG: this.log };
     const child = spawn(program, all, { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;

@@ -91,6 +91,7 @@ fn cor_132_each_selector_reaches_exactly_its_receivers() {
         ("user", &["Bob"], [0, 0, 1]),
         ("user", &["nobody"], [0, 0, 0]),
         ("users", &["Ann", "Bob"], [1, 1, 1]),
+        ("users", &["Bob", "Ann", "Bob", "nobody"], [1, 1, 1]),
         ("caller", &[], [1, 0, 0]),
         ("others", &[], [0, 1, 1]),
         ("others in group", &["1"], [0, 1, 0]),

@@ -5,7 +5,9 @@ use std::time::Duration;
 use tickhub::base::{Moment, Rng};
 use tickhub::client::{Client, Event, Need, Options, Outcome, SendError};
 use tickhub::io::sim::{Read, SimPeer};
+use tickhub::protocol::hub_protocol::HubProtocolKind;
 use tickhub::sim::World;
+use tickhub::{Call, Hub, HubOptions, Methods};
 
 use crate::hall::{Hall, hall, log};
 
@@ -128,6 +130,61 @@ fn a_client_connects_calls_and_leaves() {
         assert_eq!(events, [Event::Closed { error: None }]);
         assert_eq!(log(&mut world)[1..], ["said hello", "closed by the client; 0 in the hall"]);
         assert!(world.is_quiet());
+    }
+}
+
+/// Asks whoever calls.
+struct Curious;
+
+impl Hub for Curious {
+    type State = ();
+
+    fn methods(m: &mut Methods<Self>) {
+        m.on_async("Ask", |call: Call<Self>, number: i32| async move {
+            call.ask_caller::<i32>("ask", (number,)).await
+        });
+    }
+}
+
+#[test]
+fn a_client_answers_questions_once() {
+    for protocol in [HubProtocolKind::Json, HubProtocolKind::MessagePack] {
+        let mut world = World::new(1).hub("/hub", || Curious, &HubOptions::default());
+        let mut guest = Guest::new(Options { protocol, ..options().reconnecting() });
+        guest.client.start(world.now());
+        guest.pass(&mut world, MOMENT);
+        let ask = |guest: &mut Guest, world: &mut World, number: i32| {
+            guest.client.invoke(world.now(), "Ask", &(number,)).expect("connected");
+            let events = guest.pass(world, MOMENT);
+            let [Event::Invocation(asked)] = events.as_slice() else { panic!("{events:?}") };
+            assert_eq!((asked.target.as_str(), asked.argument(0)), ("ask", Ok(number)));
+            asked.question.expect("it wants an answer")
+        };
+        let question = ask(&mut guest, &mut world, 1);
+        guest.client.answer(world.now(), question, &2).expect("it is asked");
+        let again = guest.client.answer(world.now(), question, &3);
+        assert_eq!(again, Err(SendError::NotAsked));
+        let events = guest.pass(&mut world, MOMENT);
+        let [Event::Completed { outcome: Outcome::Result(sum), .. }] = events.as_slice() else {
+            panic!("{events:?}")
+        };
+        assert_eq!(sum.read::<i32>(), Ok(2));
+
+        let question = ask(&mut guest, &mut world, 4);
+        guest.client.refuse(world.now(), question, "no").expect("it is asked");
+        let events = guest.pass(&mut world, MOMENT);
+        let [Event::Completed { outcome: Outcome::Error(error), .. }] = events.as_slice() else {
+            panic!("{events:?}")
+        };
+        assert!(error.ends_with("HubException: no"), "{error}");
+
+        // A new connection is not asked what the old one was.
+        let question = ask(&mut guest, &mut world, 5);
+        guest.peer.as_ref().expect("a socket").reset();
+        guest.pass(&mut world, MOMENT);
+        assert!(guest.client.is_open());
+        let late = guest.client.answer(world.now(), question, &6);
+        assert_eq!(late, Err(SendError::NotAsked));
     }
 }
 

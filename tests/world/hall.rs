@@ -44,6 +44,10 @@ impl Hub for Hall {
             })
             .on("Abort", |_: &mut Self, context: &mut Context<Self>| context.abort())
             .on("Select", select)
+            .stream("Counter", |_: &mut Self, _: &mut Context<Self>, n: u32| tickhub::iter(0..n))
+            .stream("Blocks", |_: &mut Self, _: &mut Context<Self>, count: u32, bytes: usize| {
+                tickhub::iter((0..count).map(move |_| "x".repeat(bytes)))
+            })
             .on_async("Later", later);
     }
 

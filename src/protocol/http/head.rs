@@ -54,6 +54,11 @@ impl<'a> Head<'a> {
         url::query_value(self.raw_query(), name)
     }
 
+    /// The values of all query parameters of that name, ignoring case, decoded, in order.
+    pub fn query_values(self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+        url::query_values(self.raw_query(), name)
+    }
+
     /// All headers in order: names as they were sent, values without the blanks around them.
     pub fn headers(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         header_lines(self.text)

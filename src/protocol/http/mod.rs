@@ -22,6 +22,7 @@ pub use client::{Incoming, ResponseHead, ResponseReader, write_request};
 pub use head::{Head, RequestHead};
 pub use headers::Headers;
 pub use request::{Request, RequestReader};
+pub(crate) use response::is_token;
 pub use response::{
     Body, ReplyTo, Response, is_header_value, write_chunk, write_continue, write_last_chunk,
 };

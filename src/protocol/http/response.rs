@@ -236,7 +236,7 @@ pub(super) fn write_length(out: &mut Vec<u8>, bytes: usize) {
 }
 
 /// Whether `name` is a token (RFC 9110 §5.6.2).
-pub(super) fn is_token(name: &str) -> bool {
+pub(crate) fn is_token(name: &str) -> bool {
     let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_tchar)
 }

@@ -83,6 +83,11 @@ impl DetailedErrors {
         self.join("An error occurred on the server while streaming results.".into(), detail)
     }
 
+    /// The message with which an upload fails when an item has the wrong type (§3.7).
+    pub fn stream_item_unreadable(self, detail: Detail<'_>) -> String {
+        self.join("Failed to bind Stream message.".into(), detail)
+    }
+
     /// The error of a Close message (§3.10).
     pub fn closed_with_error(self, detail: Detail<'_>) -> String {
         self.join("Connection closed with an error.".into(), detail)
@@ -135,9 +140,12 @@ pub fn stream_id_in_use(invocation_id: &str) -> String {
     format!("Invocation ID '{invocation_id}' is already in use.")
 }
 
-/// The message with which an upload fails when an item has the wrong type (§3.7).
-pub fn stream_item_unreadable(reason: &str) -> String {
-    format!("Failed to bind Stream message. {reason}")
+/// A method that should have returned a stream returned none.
+pub fn no_stream(target: &str) -> String {
+    format!(
+        "The value returned by the streaming method '{target}' is not a ChannelReader<> or \
+         IAsyncEnumerable<>."
+    )
 }
 
 /// The message with which a question to a client fails when its answer has the wrong type
@@ -258,6 +266,15 @@ mod tests {
              sent 2 stream(s), Hub method expects 1."
         );
         assert_eq!(stream_id_in_use("4"), "Invocation ID '4' is already in use.");
+        assert_eq!(
+            no_stream("StreamNull"),
+            "The value returned by the streaming method 'StreamNull' is not a ChannelReader<> or \
+             IAsyncEnumerable<>."
+        );
+        assert_eq!(
+            PLAIN.stream_item_unreadable(Detail::private("InvalidDataException", "x")),
+            "Failed to bind Stream message."
+        );
         assert_eq!(
             PLAIN.stream_failed(Detail::private("InvalidOperationException", "x")),
             "An error occurred on the server while streaming results."

@@ -1,7 +1,9 @@
 //! The JSON hub protocol (§3.4): one record in, one message out, and the other way round.
 
+mod any_case;
 mod escape;
 mod handshake;
+mod lenient;
 mod members;
 mod message;
 mod scan;

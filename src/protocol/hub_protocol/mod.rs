@@ -12,6 +12,8 @@ pub mod errors;
 pub mod handshake;
 
 mod arguments;
+mod bytes;
+mod date_time;
 mod framing;
 mod json;
 mod messagepack;
@@ -27,6 +29,8 @@ use serde::Serialize;
 
 pub(crate) use arguments::OwnedArguments;
 pub use arguments::{ArgumentSink, Arguments, ToArguments};
+pub use bytes::Bytes;
+pub use date_time::{DateTime, DateTimeOffset, InvalidDateTime};
 pub use framing::{RECEIVE_BYTES_MAX, RecordBuffer};
 pub use numbered::{Inbound, Outbound, STATEFUL_BUFFER_BYTES};
 pub use payload::{Argument, BindingError, Payload};

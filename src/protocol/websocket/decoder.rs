@@ -6,7 +6,7 @@ use std::mem;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::Role;
-use super::encoder::{CONTROL_BYTES_MAX, HEADER_BYTES_MAX};
+use super::encoder::{COMPRESSED, CONTROL_BYTES_MAX, HEADER_BYTES_MAX};
 use super::mask::unmask;
 use super::utf8::Utf8;
 
@@ -35,6 +35,10 @@ pub struct Decoder {
     fin: bool,
     /// Whether no piece of the current message was handed out yet.
     first: bool,
+    /// Messages may be compressed.
+    deflate: bool,
+    /// Whether the current message is.
+    compressed: bool,
 }
 
 /// How much of a message is taken. Passed with each call, because all sockets share one.
@@ -76,6 +80,8 @@ pub enum Event<'a> {
         first: bool,
         /// Whether this ends the message.
         last: bool,
+        /// Whether the message is compressed: what it says is neither counted nor checked yet.
+        compressed: bool,
     },
     /// To be answered with a Pong that carries the same bytes (RFC 6455 §5.5.2).
     Ping(Cow<'a, [u8]>),
@@ -145,7 +151,15 @@ impl Decoder {
             utf8: Utf8::default(),
             fin: false,
             first: false,
+            deflate: false,
+            compressed: false,
         }
+    }
+
+    /// The same decoder, for a socket on which compression was agreed on (RFC 7692).
+    #[must_use]
+    pub fn with_compression(self) -> Self {
+        Self { deflate: true, ..self }
     }
 
     /// Takes the next event from the front of `input`. `None`: all of `input` was used up and
@@ -246,7 +260,11 @@ impl Decoder {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let fin = first & 0x80 != 0;
         let inside = self.fragments > 0;
-        if first & 0x70 != 0 {
+        // Of the reserved bits, one on the first frame of a message (RFC 7692 §6).
+        let compressed = first & COMPRESSED != 0;
+        if first & 0x70 != 0
+            && !(self.deflate && first & 0x70 == COMPRESSED && matches!(first & 0x0f, 1 | 2))
+        {
             return violation("a reserved bit is set");
         }
         let stage = match first & 0x0f {
@@ -313,6 +331,7 @@ impl Decoder {
             if first & 0x0f != 0 {
                 self.kind = if first & 0x0f == 1 { Kind::Text } else { Kind::Binary };
                 self.first = true;
+                self.compressed = compressed;
                 self.message_bytes = 0;
                 self.utf8 = Utf8::default();
             }
@@ -327,7 +346,12 @@ impl Decoder {
             return Err(Violation { code: 1009, text: "a message has too many fragments" });
         }
         self.message_bytes = self.message_bytes.saturating_add(self.frame_left);
-        if limits.message_bytes_max.is_some_and(|max| self.message_bytes > max) {
+        // What comes out of a compressed message is counted elsewhere; what cannot be compressed
+        // becomes longer, but not by that much.
+        let (times, more) = if self.compressed { (2, 64) } else { (1, 0) };
+        let max =
+            limits.message_bytes_max.map(|max| max.saturating_mul(times).saturating_add(more));
+        if max.is_some_and(|max| self.message_bytes > max) {
             return Err(Violation { code: 1009, text: "a message is too big" });
         }
         Ok(())
@@ -347,6 +371,7 @@ impl Decoder {
             self.mask = unmask(bytes, self.mask);
         }
         if self.kind == Kind::Text
+            && !self.compressed
             && (!self.utf8.accept(bytes) || (last && !self.utf8.is_complete()))
         {
             return Err(Violation { code: 1007, text: "a text is not UTF-8" });
@@ -357,7 +382,7 @@ impl Decoder {
             return Ok(None);
         }
         let first = mem::take(&mut self.first);
-        Ok(Some(Event::Data { kind: self.kind, bytes, first, last }))
+        Ok(Some(Event::Data { kind: self.kind, bytes, first, last, compressed: self.compressed }))
     }
 
     /// Takes a whole control frame, or keeps what there is of it.

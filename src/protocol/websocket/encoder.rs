@@ -3,6 +3,7 @@
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding;
 
+use super::decoder::Kind;
 use super::mask::unmask;
 
 /// Longest frame header: two bytes, a 64-bit length, a mask (RFC 6455 §5.2).
@@ -10,6 +11,9 @@ pub const HEADER_BYTES_MAX: usize = 14;
 
 /// The most bytes a control frame carries (RFC 6455 §5.5).
 pub(super) const CONTROL_BYTES_MAX: usize = 125;
+
+/// The bit that says that a message is compressed: RSV1 (RFC 7692 §6).
+pub(super) const COMPRESSED: u8 = 0x40;
 
 /// The kinds of frames (RFC 6455 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,15 @@ pub enum OpCode {
     Ping,
     /// The answer to a Ping, or a sign of life.
     Pong,
+}
+
+impl From<Kind> for OpCode {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text,
+            Kind::Binary => Self::Binary,
+        }
+    }
 }
 
 impl From<OpCode> for coding::OpCode {
@@ -46,6 +59,13 @@ impl From<OpCode> for coding::OpCode {
 #[inline]
 pub fn write_header(out: &mut Vec<u8>, code: OpCode, fin: bool, payload_len: usize) {
     format(out, code, fin, payload_len, None);
+}
+
+/// Like [`write_header`], for a whole message that is compressed (RFC 7692 §6).
+pub fn write_compressed_header(out: &mut Vec<u8>, code: OpCode, payload_len: usize) {
+    let start = out.len();
+    write_header(out, code, true, payload_len);
+    out[start] |= COMPRESSED;
 }
 
 /// Writes a whole unmasked frame that ends its message. What a server sends.

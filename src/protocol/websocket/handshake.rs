@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455 §4), both sides. No extension is ever agreed on.
+//! The opening handshake (RFC 6455 §4), both sides.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -77,7 +77,7 @@ pub fn offered_subprotocols(head: Head<'_>) -> impl Iterator<Item = &str> {
 }
 
 /// Appends the 101 that opens the WebSocket, with the subprotocol that was chosen, if any
-/// (COR-042), and with headers of the application.
+/// (COR-042), the extension that was agreed on, and headers of the application.
 ///
 /// # Panics
 ///
@@ -86,6 +86,7 @@ pub fn write_response(
     out: &mut Vec<u8>,
     key: &str,
     subprotocol: Option<&str>,
+    extension: Option<&str>,
     headers: &http::Headers,
 ) {
     out.extend_from_slice(
@@ -97,6 +98,10 @@ pub fn write_response(
         assert!(http::is_header_value(name), "a subprotocol keeps to its line");
         out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
         out.extend_from_slice(name.as_bytes());
+    }
+    if let Some(extension) = extension {
+        out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+        out.extend_from_slice(extension.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(headers.as_bytes());

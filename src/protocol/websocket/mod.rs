@@ -2,12 +2,13 @@
 //!
 //! [`Decoder`] unmasks in place and hands out pieces of messages as they arrive; it never joins
 //! them and never copies them. What a message means, when to ping, and how long to wait for a
-//! Close belong to the layers above. There are no extensions here: a set reserved bit is a
-//! violation.
+//! Close belong to the layers above. One extension is known, [`deflate`]; without it a set reserved
+//! bit is a violation.
 
 #![expect(clippy::mut_mut, reason = "input is taken from the front of a writable slice")]
 
 mod decoder;
+pub mod deflate;
 mod encoder;
 mod handshake;
 mod mask;
@@ -15,7 +16,8 @@ mod utf8;
 
 pub use decoder::{Decoder, Event, Kind, Limits, Violation};
 pub use encoder::{
-    HEADER_BYTES_MAX, OpCode, write_close, write_frame, write_header, write_masked_frame,
+    HEADER_BYTES_MAX, OpCode, write_close, write_compressed_header, write_frame, write_header,
+    write_masked_frame,
 };
 pub use handshake::{
     Verdict, check_response, offered_subprotocols, write_request, write_response, wrong_version,

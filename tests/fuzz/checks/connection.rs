@@ -6,14 +6,20 @@ use std::time::Duration;
 
 use tickhub::protocol::websocket::{self, OpCode};
 use tickhub::sim::{Wire, World};
-use tickhub::{Call, Context, Hub, HubError, HubOptions, Message, Methods, Peer, RawOptions};
+use tickhub::{
+    Call, Compression, Context, Hub, HubError, HubOptions, Message, Methods, Peer, RawOptions,
+};
 use tickhub::{Text, Value, WebSocket};
 
 pub(super) fn check(data: &[u8]) {
     let mut script = Script { data };
     let mut world = World::new(u64::from(script.byte()))
         .hub("/hub", Board::default, &HubOptions::default())
-        .websocket("/raw", || Repeat, &RawOptions::default());
+        .websocket(
+            "/raw",
+            || Repeat,
+            &RawOptions { compression: Some(Compression::default()), ..RawOptions::default() },
+        );
     let mut wires: Vec<Wire> = Vec::new();
     for _ in 0..STEPS_MAX {
         if script.data.is_empty() {
@@ -37,6 +43,10 @@ pub(super) fn check(data: &[u8]) {
                 let code = if text { OpCode::Text } else { OpCode::Binary };
                 let payload = script.bytes();
                 websocket::write_masked_frame(&mut frame, code, true, [1, 2, 3, 4], payload);
+                if step >= 128 {
+                    // Compressed, says the frame.
+                    frame[0] |= 0x40;
+                }
                 wire.bytes(&mut world, &frame);
             }
             9 | 10 => {
@@ -92,20 +102,23 @@ fn opening(which: u8) -> Vec<u8> {
     let frame = |out: &mut Vec<u8>, code, payload: &[u8]| {
         websocket::write_masked_frame(out, code, true, [9, 8, 7, 6], payload);
     };
-    let upgrade = |out: &mut Vec<u8>, path| {
+    let upgrade = |out: &mut Vec<u8>, path, headers: &[(&str, &str)]| {
         // The key that the answer must have is of no interest.
-        let _ = websocket::write_request(out, path, "fuzz", [7; 16], &[]);
+        let _ = websocket::write_request(out, path, "fuzz", [7; 16], headers);
     };
     match which % 8 {
-        0 => upgrade(&mut out, "/hub"),
-        1 => upgrade(&mut out, "/raw"),
+        0 => upgrade(&mut out, "/hub", &[]),
+        1 => {
+            let offer = ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits");
+            upgrade(&mut out, "/raw", &[offer]);
+        }
         2 => frame(&mut out, OpCode::Text, b"{\"protocol\":\"json\",\"version\":1}\x1e"),
         3 => frame(&mut out, OpCode::Text, b"{\"protocol\":\"messagepack\",\"version\":1}\x1e"),
         4 => out.extend_from_slice(
             b"POST /hub/negotiate?negotiateVersion=0 HTTP/1.1\r\nHost: fuzz\r\n\r\n",
         ),
         5 => {
-            upgrade(&mut out, "/hub");
+            upgrade(&mut out, "/hub", &[]);
             frame(&mut out, OpCode::Text, b"{\"protocol\":\"json\",\"version\":1}\x1e");
         }
         6 => frame(&mut out, OpCode::Ping, b"ping"),

@@ -9,6 +9,7 @@
 
 mod chunked_body;
 mod connection;
+mod deflate;
 mod frames;
 mod json;
 mod messagepack;
@@ -24,6 +25,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("request_head", request_head::check),
     ("chunked_body", chunked_body::check),
     ("frames", frames::check),
+    ("deflate", deflate::check),
     ("json", json::check),
     ("messagepack", messagepack::check),
     ("url", url::check),

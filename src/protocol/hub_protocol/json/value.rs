@@ -7,26 +7,30 @@
 //! value anywhere inside a type cannot be read by simd-json, it destroys its input so that
 //! nothing else can be tried, and it refuses integers beyond 64 bits where a float is asked for.
 
-use memchr::memchr2;
 use serde::de::DeserializeOwned;
 
+use super::any_case::AnyCase;
 use super::escape::unescape;
-use super::scan::Scanner;
+use super::lenient::relent;
 use crate::protocol::hub_protocol::BindingError;
 
 /// Reads a value by serde.
 pub(in super::super) fn read_value<T: DeserializeOwned>(
     encoded: &mut [u8],
 ) -> Result<T, BindingError> {
-    match serde_json::from_slice(encoded) {
+    match bind(encoded) {
         Ok(value) => Ok(value),
-        // serde_json reads `-0` as a float, which is no integer; .NET takes it for one
-        // (`invoke-numbers`). Tried second, so that floats and raw values keep it as written.
-        Err(_) if plain_zeros(encoded) => {
-            serde_json::from_slice(encoded).map_err(|_| BindingError::Value)
-        }
+        // Tried second, so that floats, maps and raw values keep everything as written.
+        Err(_) if relent(encoded) => bind(encoded).map_err(|_| BindingError::Value),
         Err(_) => Err(BindingError::Value),
     }
+}
+
+fn bind<T: DeserializeOwned>(encoded: &[u8]) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(encoded);
+    let value = T::deserialize(AnyCase(&mut deserializer))?;
+    deserializer.end()?;
+    Ok(value)
 }
 
 /// Reads a text, which becomes plain in place.
@@ -37,32 +41,6 @@ pub(in super::super) fn read_text(encoded: &mut [u8]) -> Result<&str, BindingErr
     let length = unescape(inside).ok_or(BindingError::Value)?;
     let inside: &[u8] = &inside[..length];
     simdutf8::basic::from_utf8(inside).map_err(|_| BindingError::Value)
-}
-
-/// Makes every integer `-0` a plain zero, and says whether there was one.
-fn plain_zeros(encoded: &mut [u8]) -> bool {
-    let mut found = false;
-    let mut at = 0;
-    while let Some(skipped) = memchr2(b'"', b'-', &encoded[at..]) {
-        at += skipped;
-        if encoded[at] == b'"' {
-            // Texts are passed whole: there may be anything in them.
-            let mut scanner = Scanner::new(&encoded[at..]);
-            if scanner.text().is_err() {
-                return found;
-            }
-            at += scanner.position();
-            continue;
-        }
-        let is_exponent = at > 0 && matches!(encoded[at - 1], b'e' | b'E');
-        let goes_on = matches!(encoded.get(at + 2), Some(b'.' | b'e' | b'E'));
-        if encoded.get(at + 1) == Some(&b'0') && !is_exponent && !goes_on {
-            encoded[at] = b' ';
-            found = true;
-        }
-        at += 1;
-    }
-    found
 }
 
 #[cfg(test)]
@@ -131,6 +109,67 @@ mod tests {
         assert_eq!(mixed, Some((0, 1e-5, -0.5, "\"-0".to_owned(), -10)));
         let map: Option<HashMap<String, u8>> = read(r#"{"-0":-0}"#);
         assert_eq!(map, Some(HashMap::from([("-0".to_owned(), 0)])));
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Point {
+        long_name: i32,
+        next: Option<Box<Point>>,
+    }
+
+    fn point(long_name: i32) -> Point {
+        Point { long_name, next: None }
+    }
+
+    #[test]
+    fn members_are_found_in_any_case() {
+        assert_eq!(read(r#"{"longName":1}"#), Some(point(1)));
+        assert_eq!(read(r#"{"LONGNAME":1,"other":{"x":[]}}"#), Some(point(1)));
+        let nested = r#"[{"LongName":1,"Next":{"longname":2}}]"#;
+        let next = Some(Box::new(point(2)));
+        assert_eq!(read(nested), Some(vec![Point { long_name: 1, next }]));
+        let map: Option<HashMap<String, Point>> =
+            read(r#"{"A":{"LONGNAME":1},"a":{"longName":2}}"#);
+        assert_eq!(
+            map,
+            Some(HashMap::from([("A".to_owned(), point(1)), ("a".to_owned(), point(2))]))
+        );
+        for wrong in ["[]", "[1,null]", "{}", r#"{"long_name":1}"#, r#"{"longName":"1"}"#] {
+            assert_eq!(read::<Point>(wrong), None, "{wrong}");
+        }
+    }
+
+    /// A member whose exact name is there is not taken from another one.
+    #[test]
+    fn the_exact_name_comes_first() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Both {
+            x: i32,
+            #[serde(rename = "X")]
+            capital: i32,
+        }
+        assert_eq!(read(r#"{"X":1,"x":2}"#), Some(Both { x: 2, capital: 1 }));
+    }
+
+    #[test]
+    fn variants_keep_their_case_and_their_members_need_not() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        enum Shape {
+            Circle { radius: i32 },
+            At(Point),
+        }
+        assert_eq!(read(r#"{"Circle":{"RADIUS":1}}"#), Some(Shape::Circle { radius: 1 }));
+        assert_eq!(read(r#"{"At":{"LongName":1}}"#), Some(Shape::At(point(1))));
+        assert_eq!(read::<Shape>(r#"{"circle":{"radius":1}}"#), None);
+    }
+
+    #[test]
+    fn of_repeated_members_the_last_one_counts() {
+        assert_eq!(read(r#"{"longName":1,"longName":2}"#), Some(point(2)));
+        let nested = r#"{"next":{"longName":9,"longName" : -0 },"longName":1,"longName":2}"#;
+        let next = Some(Box::new(point(0)));
+        assert_eq!(read(nested), Some(Point { long_name: 2, next }));
     }
 
     #[test]

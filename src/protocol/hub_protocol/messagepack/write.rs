@@ -200,8 +200,8 @@ impl ArgumentSink for MessagePackArguments<'_> {
     }
 }
 
-/// Structs are maps by the names of their members, and what has a readable form is written in it.
+/// Structs are maps by the names of their members.
 fn write_value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), WriteError> {
-    let mut serializer = rmp_serde::Serializer::new(out).with_struct_map().with_human_readable();
+    let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
     value.serialize(&mut serializer).map_err(|error| WriteError::new(&error))
 }

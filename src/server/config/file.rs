@@ -1,0 +1,245 @@
+//! The configuration file: which section says what, and where it says it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::Config;
+use super::names::{HubPath, Optional, Set};
+use crate::base::Mistake;
+use crate::raw::RawOptions;
+use crate::server::error::{ConfigMistake, ConfigPlace};
+
+/// What a configuration file says about endpoints, and everything that is wrong with it. It is
+/// applied when endpoints are added.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    file: PathBuf,
+    server: Section<Config>,
+    every_hub: Section<HubPath>,
+    /// By normal path.
+    hubs: BTreeMap<String, Section<HubPath>>,
+    websockets: BTreeMap<String, Section<RawOptions>>,
+    mistakes: Vec<ConfigMistake>,
+}
+
+/// The options of one section.
+#[derive(Clone)]
+struct Section<T> {
+    line: usize,
+    settings: Vec<Setting<T>>,
+}
+
+#[derive(Clone)]
+struct Setting<T> {
+    option: &'static str,
+    line: usize,
+    set: Set<T>,
+}
+
+impl<T> Default for Section<T> {
+    fn default() -> Self {
+        Self { line: 0, settings: Vec::new() }
+    }
+}
+
+impl<T> fmt::Debug for Section<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.settings.iter().map(|setting| setting.option)).finish()
+    }
+}
+
+impl<T> Section<T> {
+    fn apply(&self, target: &mut T, yields: bool) {
+        for setting in &self.settings {
+            (setting.set)(target, yields);
+        }
+    }
+
+    fn line_of(&self, option: &str) -> Option<usize> {
+        self.settings.iter().find(|setting| setting.option == option).map(|setting| setting.line)
+    }
+}
+
+impl Settings {
+    /// Reads the text of a file. What is wrong is kept.
+    pub(super) fn read(file: &Path, text: &str) -> Self {
+        let mut settings = Self { file: file.to_owned(), ..Self::default() };
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let mut reader = Reader { file, text, mistakes: &mut settings.mistakes };
+        for error in errors {
+            let start = error.span().map_or(0, |span| span.start);
+            reader.complain(start, ConfigPlace::File, error.message());
+        }
+        for (name, value) in in_order(document.into_inner()) {
+            let start = name.span().start;
+            match &**name.get_ref() {
+                "server" => settings.server = reader.section(start, ConfigPlace::Server, value),
+                "hub" => settings.every_hub = reader.section(start, ConfigPlace::EveryHub, value),
+                "hubs" => settings.hubs = reader.sections(start, ConfigPlace::Hub, value),
+                "websockets" => {
+                    settings.websockets = reader.sections(start, ConfigPlace::WebSocket, value);
+                }
+                name => {
+                    let text = format!("there is no section [{name}]: say one of {SECTIONS}");
+                    reader.complain(start, ConfigPlace::File, &text);
+                }
+            }
+        }
+        settings
+    }
+
+    pub(super) fn configure(&self, config: &mut Config) {
+        self.server.apply(config, false);
+    }
+
+    /// The options of the hub at a path: what stands in its own section, else what code has set,
+    /// else what stands in the section of all hubs, else the default.
+    pub(in crate::server) fn configure_hub(&self, path: &str, options: &mut HubPath) {
+        self.every_hub.apply(options, true);
+        if let Some(section) = self.hubs.get(&normal(path)) {
+            section.apply(options, false);
+        }
+    }
+
+    pub(in crate::server) fn configure_websocket(&self, path: &str, options: &mut RawOptions) {
+        if let Some(section) = self.websockets.get(&normal(path)) {
+            section.apply(options, false);
+        }
+    }
+
+    /// What is wrong with the file itself.
+    pub(in crate::server) fn mistakes(&self) -> &[ConfigMistake] {
+        &self.mistakes
+    }
+
+    /// Says where a mistake about a place was made: in the file, if the option stands there.
+    pub(in crate::server) fn locate(&self, place: ConfigPlace, mistake: &Mistake) -> ConfigMistake {
+        let option = mistake.option;
+        let line = match &place {
+            ConfigPlace::Server => self.server.line_of(option),
+            ConfigPlace::Hub(path) => {
+                let own = self.hubs.get(&normal(path)).and_then(|own| own.line_of(option));
+                own.or_else(|| self.every_hub.line_of(option))
+            }
+            ConfigPlace::WebSocket(path) => {
+                self.websockets.get(&normal(path)).and_then(|own| own.line_of(option))
+            }
+            ConfigPlace::File | ConfigPlace::EveryHub | ConfigPlace::Http(_) => None,
+        };
+        let at = line.map(|line| (self.file.clone(), line));
+        ConfigMistake { at, place, what: mistake.to_string() }
+    }
+
+    /// Sections about paths where nothing of the kind is served.
+    pub(in crate::server) fn unserved(&self, served: &[ConfigPlace]) -> Vec<ConfigMistake> {
+        let is_served = |place: &ConfigPlace| served.iter().any(|known| known.is_same(place));
+        let hubs = self.hubs.iter().map(|(path, own)| (ConfigPlace::Hub(path.clone()), own.line));
+        let sockets = self.websockets.iter();
+        let sockets = sockets.map(|(path, own)| (ConfigPlace::WebSocket(path.clone()), own.line));
+        let missing = hubs.chain(sockets).filter(|(place, _)| !is_served(place));
+        missing
+            .map(|(place, line)| {
+                let kind = |place: &ConfigPlace| std::mem::discriminant(place);
+                let same = served.iter().filter(|known| kind(known) == kind(&place));
+                let known: Vec<String> = same.map(ToString::to_string).collect();
+                let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+                let what = format!("nothing of the kind is served there; there are: {known}");
+                ConfigMistake { at: Some((self.file.clone(), line)), place, what }
+            })
+            .collect()
+    }
+}
+
+/// Reads sections, and keeps what is wrong with them.
+struct Reader<'a> {
+    file: &'a Path,
+    text: &'a str,
+    mistakes: &'a mut Vec<ConfigMistake>,
+}
+
+impl Reader<'_> {
+    fn line(&self, offset: usize) -> usize {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        1 + memchr::memchr_iter(b'\n', before).count()
+    }
+
+    fn complain(&mut self, offset: usize, place: ConfigPlace, what: &str) {
+        let at = Some((self.file.to_owned(), self.line(offset)));
+        self.mistakes.push(ConfigMistake { at, place, what: what.to_owned() });
+    }
+
+    /// A section for each path.
+    fn sections<T: Optional>(
+        &mut self,
+        start: usize,
+        place: fn(String) -> ConfigPlace,
+        value: Spanned<DeValue<'_>>,
+    ) -> BTreeMap<String, Section<T>> {
+        let mut sections = BTreeMap::new();
+        let DeValue::Table(table) = value.into_inner() else {
+            self.complain(start, ConfigPlace::File, "here stand sections, one for each path");
+            return sections;
+        };
+        for (path, value) in in_order(table) {
+            let start = path.span().start;
+            let path = path.into_inner().into_owned();
+            let place = place(path.clone());
+            let section = self.section(start, place.clone(), value);
+            if sections.insert(normal(&path), section).is_some() {
+                self.complain(start, place, "there are two sections for this path");
+            }
+        }
+        sections
+    }
+
+    fn section<T: Optional>(
+        &mut self,
+        start: usize,
+        place: ConfigPlace,
+        value: Spanned<DeValue<'_>>,
+    ) -> Section<T> {
+        let mut section = Section { line: self.line(start), settings: Vec::new() };
+        let DeValue::Table(table) = value.into_inner() else {
+            self.complain(start, place, "this is a section, not an option");
+            return section;
+        };
+        for (name, value) in in_order(table) {
+            let start = name.span().start;
+            let name = name.get_ref();
+            let written = self.text.get(value.span()).unwrap_or_default().to_owned();
+            match T::read(name, value) {
+                Some(Ok((option, set))) => {
+                    section.settings.push(Setting { option, line: self.line(start), set });
+                }
+                Some(Err(error)) => {
+                    let what = format!("{name} = {written}: {}", error.message());
+                    self.complain(start, place.clone(), &what);
+                }
+                None => {
+                    let names = T::NAMES.join(", ");
+                    let what = format!("there is no option {name}: there are {names}");
+                    self.complain(start, place.clone(), &what);
+                }
+            }
+        }
+        section
+    }
+}
+
+/// The entries of a table as they stand in the file.
+fn in_order(table: DeTable<'_>) -> Vec<(Spanned<DeString<'_>>, Spanned<DeValue<'_>>)> {
+    let mut entries: Vec<_> = table.into_iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+/// Letter case and slashes around a path do not matter (COR-012).
+fn normal(path: &str) -> String {
+    format!("/{}", path.trim_matches('/').to_ascii_lowercase())
+}
+
+const SECTIONS: &str = "[server], [hub], [hubs.\"/path\"], [websockets.\"/path\"]";

@@ -1,0 +1,121 @@
+//! What the operator decides.
+
+mod file;
+mod names;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use super::error::Error;
+use crate::base::{Checklist, Mistake};
+use crate::io::DriverChoice;
+use crate::shard::HttpOptions;
+
+pub use file::Settings;
+pub(super) use names::HubPath;
+
+/// What the operator of a server decides; everything else is decided per endpoint.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Addresses to listen on (default `127.0.0.1:5000`). Port 0 is any free port.
+    pub listen: Vec<SocketAddr>,
+    /// Threads that each run a shard (default 1).
+    pub shards: usize,
+    /// Which way to talk to the kernel (default: the best that it allows).
+    pub driver: DriverChoice,
+    /// Limits and times below the endpoints.
+    pub http: HttpOptions,
+    /// How long a drain may take before the rest is cut (default 28 s, so that the process is
+    /// gone within 30).
+    pub drain_timeout: Duration,
+    /// What a file says about single endpoints; see [`Config::from_file`].
+    pub settings: Settings,
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// ```toml
+    /// [server]
+    /// listen = ["0.0.0.0:5000"]
+    /// drain_timeout = "28s"
+    ///
+    /// [hub]                                   # every hub
+    /// keep_alive_interval = "10s"
+    /// transports = ["WebSockets", "LongPolling"]
+    ///
+    /// [hubs."/chat"]                          # this one
+    /// maximum_receive_message_size = 65536    # or "unlimited"
+    /// rate_limit.messages = { per_second = 60, burst = 120 }
+    ///
+    /// [websockets."/ws/echo"]
+    /// keep_alive_interval = "never"
+    /// ```
+    ///
+    /// Names are those of the fields of [`Config`], [`HttpOptions`] and its limits (in `[server]`),
+    /// of [`HubOptions`](crate::HubOptions) and [`ConnectionOptions`](crate::ConnectionOptions)
+    /// (for hubs), and of [`RawOptions`](crate::RawOptions); those of parts stand beside the
+    /// others. Times are texts, sizes are bytes.
+    ///
+    /// Each option of a hub is looked for by itself: in the section of its path, then in what code
+    /// has set to something else than the default, then in the section of all hubs. Fields that
+    /// code sets in the returned `Config` win over `[server]`.
+    ///
+    /// Mistakes in the file, unknown names among them, are told by [`Server::run`](crate::Server)
+    /// or the first turn of a [`Shard`](crate::Shard), together with those of code.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+        let settings = Settings::read(path, &text);
+        let mut config = Self::default();
+        settings.configure(&mut config);
+        config.settings = settings;
+        Ok(config)
+    }
+
+    /// Everything that is wrong with these fields. The `settings` are not looked at.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        checks.require(
+            !self.listen.is_empty(),
+            "listen",
+            &self.listen,
+            "there must be one address at least",
+        );
+        let mut known = Vec::new();
+        for address in self.listen.iter().filter(|address| address.port() != 0) {
+            checks.require(!known.contains(&address), "listen", address, "it is there twice");
+            known.push(address);
+        }
+        checks.require(
+            self.shards == 1,
+            "shards",
+            self.shards,
+            "this version runs exactly one: say 1",
+        );
+        checks.extend(self.http.mistakes());
+        checks.into_mistakes()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 5000))],
+            shards: 1,
+            driver: DriverChoice::Auto,
+            http: HttpOptions::default(),
+            drain_timeout: Duration::from_secs(28),
+            settings: Settings::default(),
+        }
+    }
+}

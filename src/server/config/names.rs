@@ -1,0 +1,129 @@
+//! Which options a configuration file may set, under which names.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::Deserialize as _;
+use serde::de::IntoDeserializer as _;
+use toml::Spanned;
+use toml::de::{DeValue, Error};
+
+use super::Config;
+use super::values::{
+    AllowedOrigins, BytesOrUnlimited, Driver, ProtocolNames, RateLimits, Time, TimeOrNever,
+    TransportNames,
+};
+use crate::hub::HubOptions;
+use crate::raw::RawOptions;
+use crate::transport::ConnectionOptions;
+
+/// Everything that can be set for the path of a hub.
+#[derive(Clone, Debug, Default)]
+pub(in crate::server) struct HubPath {
+    pub(in crate::server) hub: HubOptions,
+    pub(in crate::server) connection: ConnectionOptions,
+}
+
+/// Sets one option. With true it yields to a value that is not the default: code has set that.
+pub(super) type Set<T> = Arc<dyn Fn(&mut T, bool) + Send + Sync>;
+
+/// Options that can be set one by one.
+pub(super) trait Optional: Sized {
+    /// Their names in a file.
+    const NAMES: &'static [&'static str];
+
+    /// Reads the option with that name; nothing, if there is none.
+    fn read(name: &str, value: Spanned<DeValue<'_>>) -> Option<Result<Named<Self>, Error>>;
+}
+
+/// A name, and what sets the option of that name.
+pub(super) type Named<T> = (&'static str, Set<T>);
+
+/// A row: the name, how the value is written, and where it goes.
+macro_rules! names {
+    ($target:ident { $($name:ident: $written:ty => $($place:ident).+;)* }) => {
+        impl Optional for $target {
+            const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            fn read(name: &str, value: Spanned<DeValue<'_>>) -> Option<Result<Named<Self>, Error>> {
+                match name {
+                    $(stringify!($name) => {
+                        let read = <$written>::deserialize(value.into_deserializer());
+                        Some(read.map(|read| {
+                            let mut wanted = Self::default();
+                            wanted.$($place).+ = read.into();
+                            let set: Set<Self> = Arc::new(move |target: &mut Self, yields| {
+                                let place = &mut target.$($place).+;
+                                if !yields || *place == Self::default().$($place).+ {
+                                    place.clone_from(&wanted.$($place).+);
+                                }
+                            });
+                            (stringify!($name), set)
+                        }))
+                    })*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+names! { Config {
+    listen: Vec<SocketAddr> => listen;
+    shards: usize => shards;
+    driver: Driver => driver;
+    drain_timeout: Time => drain_timeout;
+    idle_timeout: Time => http.idle_timeout;
+    request_timeout: Time => http.request_timeout;
+    linger_timeout: Time => http.linger_timeout;
+    sockets_max: usize => http.sockets_max;
+    connections_max: usize => http.connections_max;
+    line_bytes_max: usize => http.limits.line_bytes_max;
+    headers_bytes_max: usize => http.limits.headers_bytes_max;
+    headers_max: usize => http.limits.headers_max;
+    body_bytes_max: u64 => http.limits.body_bytes_max;
+    chunk_overhead_bytes_max: usize => http.limits.chunk_overhead_bytes_max;
+} }
+
+names! { HubPath {
+    handshake_timeout: Time => hub.handshake_timeout;
+    keep_alive_interval: Time => hub.keep_alive_interval;
+    client_timeout_interval: Time => hub.client_timeout_interval;
+    maximum_receive_message_size: BytesOrUnlimited => hub.maximum_receive_message_size;
+    enable_detailed_errors: bool => hub.enable_detailed_errors;
+    maximum_parallel_invocations_per_client: u16 => hub.maximum_parallel_invocations_per_client;
+    supported_protocols: ProtocolNames => hub.supported_protocols;
+    stateful_reconnect_buffer_size: usize => hub.stateful_reconnect_buffer_size;
+    rate_limit: RateLimits => hub.rate_limit;
+    application_max_buffer_bytes: usize => connection.application_max_buffer_bytes;
+    transports: TransportNames => connection.transports;
+    disconnect_timeout: Time => connection.disconnect_timeout;
+    poll_timeout: Time => connection.poll_timeout;
+    close_timeout: Time => connection.close_timeout;
+    minimum_protocol_version: i32 => connection.minimum_protocol_version;
+    sub_protocols: Vec<String> => connection.sub_protocols;
+    fragments_max: u32 => connection.websocket.fragments_max;
+    soft_bytes: usize => connection.outbox.soft_bytes;
+    hard_bytes: usize => connection.outbox.hard_bytes;
+    stall_timeout: Time => connection.outbox.stall_timeout;
+    groups_max: usize => connection.groups_max;
+    group_name_bytes_max: usize => connection.group_name_bytes_max;
+    questions_max: usize => connection.questions_max;
+    allow_stateful_reconnects: bool => connection.allow_stateful_reconnects;
+    close_on_authentication_expiration: bool => connection.close_on_authentication_expiration;
+    allowed_origins: AllowedOrigins => connection.allowed_origins;
+} }
+
+names! { RawOptions {
+    message_bytes_max: usize => message_bytes_max;
+    fragments_max: u32 => fragments_max;
+    keep_alive_interval: TimeOrNever => keep_alive_interval;
+    close_timeout: Time => close_timeout;
+    keep_alive_timeout: TimeOrNever => keep_alive_timeout;
+    sub_protocols: Vec<String> => sub_protocols;
+    soft_bytes: usize => outbox.soft_bytes;
+    hard_bytes: usize => outbox.hard_bytes;
+    stall_timeout: Time => outbox.stall_timeout;
+    close_on_authentication_expiration: bool => close_on_authentication_expiration;
+    allowed_origins: AllowedOrigins => allowed_origins;
+} }

@@ -1,0 +1,180 @@
+//! How values are written in a configuration file.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+use crate::auth::Origins;
+use crate::hub::{Rate, RateLimit};
+use crate::io::DriverChoice;
+use crate::protocol::hub_protocol::HubProtocolKind;
+use crate::protocol::negotiate::Transports;
+
+/// A time as text: `"15s"`, `"1m 30s"`, `"250ms"`.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Time(#[serde(with = "humantime_serde")] Duration);
+
+impl From<Time> for Duration {
+    fn from(Time(time): Time) -> Self {
+        time
+    }
+}
+
+/// A time, or the word `"never"`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a time such as \"2m\", or \"never\"")]
+pub(super) enum TimeOrNever {
+    Time(Time),
+    Never(Never),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Never {
+    Never,
+}
+
+impl From<TimeOrNever> for Option<Duration> {
+    fn from(time: TimeOrNever) -> Self {
+        match time {
+            TimeOrNever::Time(time) => Some(time.into()),
+            TimeOrNever::Never(Never::Never) => None,
+        }
+    }
+}
+
+/// A number of bytes, or the word `"unlimited"`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number of bytes, or \"unlimited\"")]
+pub(super) enum BytesOrUnlimited {
+    Bytes(usize),
+    Unlimited(Unlimited),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unlimited {
+    Unlimited,
+}
+
+impl From<BytesOrUnlimited> for Option<usize> {
+    fn from(bytes: BytesOrUnlimited) -> Self {
+        match bytes {
+            BytesOrUnlimited::Bytes(bytes) => Some(bytes),
+            BytesOrUnlimited::Unlimited(Unlimited::Unlimited) => None,
+        }
+    }
+}
+
+/// `"auto"`, `"uring"` or `"epoll"`.
+pub(super) struct Driver(DriverChoice);
+
+impl<'de> Deserialize<'de> for Driver {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        DriverChoice::from_str(&word).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl From<Driver> for DriverChoice {
+    fn from(Driver(choice): Driver) -> Self {
+        choice
+    }
+}
+
+/// Origins, or the words `"same"` and `"any"`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of origins, \"same\" or \"any\"")]
+pub(super) enum AllowedOrigins {
+    List(Vec<String>),
+    Word(OriginWord),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OriginWord {
+    Same,
+    Any,
+}
+
+impl From<AllowedOrigins> for Origins {
+    fn from(origins: AllowedOrigins) -> Self {
+        match origins {
+            AllowedOrigins::List(list) => Self::List(list),
+            AllowedOrigins::Word(OriginWord::Same) => Self::SameOrigin,
+            AllowedOrigins::Word(OriginWord::Any) => Self::Any,
+        }
+    }
+}
+
+/// Names of transports, as in negotiation.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct TransportNames(Vec<TransportName>);
+
+#[derive(Clone, Copy, Deserialize)]
+enum TransportName {
+    WebSockets,
+    ServerSentEvents,
+    LongPolling,
+}
+
+impl From<TransportNames> for Transports {
+    fn from(TransportNames(names): TransportNames) -> Self {
+        names.into_iter().fold(Self::NONE, |all, name| {
+            all | match name {
+                TransportName::WebSockets => Self::WEB_SOCKETS,
+                TransportName::ServerSentEvents => Self::SERVER_SENT_EVENTS,
+                TransportName::LongPolling => Self::LONG_POLLING,
+            }
+        })
+    }
+}
+
+/// Names of hub protocols, as in the handshake.
+pub(super) struct ProtocolNames(Vec<HubProtocolKind>);
+
+impl<'de> Deserialize<'de> for ProtocolNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        let known = |name: &String| {
+            HubProtocolKind::from_name(name).ok_or_else(|| {
+                let all = HubProtocolKind::ALL.iter().map(|kind| kind.name());
+                let all: Vec<_> = all.collect();
+                D::Error::custom(format!("{name:?} is no hub protocol: say {}", all.join(" or ")))
+            })
+        };
+        names.iter().map(known).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl From<ProtocolNames> for Vec<HubProtocolKind> {
+    fn from(ProtocolNames(kinds): ProtocolNames) -> Self {
+        kinds
+    }
+}
+
+/// `{ messages = { per_second = 60, burst = 120 }, bytes = … }`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RateLimits {
+    messages: Option<PerSecond>,
+    bytes: Option<PerSecond>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PerSecond {
+    per_second: u64,
+    burst: u64,
+}
+
+impl From<RateLimits> for Option<RateLimit> {
+    fn from(limits: RateLimits) -> Self {
+        let rate = |PerSecond { per_second, burst }| Rate { per_second, burst };
+        Some(RateLimit { messages: limits.messages.map(rate), bytes: limits.bytes.map(rate) })
+    }
+}

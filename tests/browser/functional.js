@@ -1,0 +1,150 @@
+// The official client inside a page against the functional host: from the host's own origin, and from another one,
+// where the browser asks for leave first (CORS) and carries the cookies.
+
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { startServer } from "../support/server.js";
+import { nameOf, WAYS } from "../support/ways.js";
+
+const LIBRARIES = ["signalr/dist/browser/signalr.js", "signalr-protocol-msgpack/dist/browser/signalr-protocol-msgpack.js"];
+const MODULES = fileURLToPath(new URL("../node_modules/@microsoft/", import.meta.url));
+const BURST = 300;
+
+export async function functional({ server, browser, check }) {
+  const host = await startServer({ program: "functional" });
+  // Ports make origins, but not sites: the cookies of one are sent by a page of the other.
+  const origins = { "its own origin": host.url, "another origin": server.url };
+  for (const [from, origin] of Object.entries(origins)) {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${origin}/${from === "another origin" ? "" : "nothing-is-here"}`);
+    for (const library of LIBRARIES) await page.addScriptTag({ path: MODULES + library });
+    for (const way of WAYS) {
+      const name = `a page of ${from}: ${nameOf(way)}`;
+      await check(name, async () => {
+        const told = await page.evaluate(converse, { ...way, url: host.url, burst: BURST, name });
+        assert.deepEqual(told, expected(way));
+      });
+    }
+    await check(`a page of ${from}: signed in, with cookies`, async () => {
+      const token = await (await fetch(`${host.url}/generateJwtToken?user=page&lifetime=60`)).text();
+      for (const transport of ["WebSockets", "ServerSentEvents", "LongPolling"]) {
+        const told = await page.evaluate(signIn, { url: host.url, transport, token });
+        assert.deepEqual(told, { user: "page", cookie: "testValue", expired: null, refused: true }, transport);
+      }
+    });
+    await check(`a page of ${from}: comes back after the end of the sign-in`, async () => {
+      const told = await page.evaluate(comeBack, { url: host.url });
+      assert.deepEqual(told, ["reconnecting", "reconnected", "again"]);
+    });
+    await context.close();
+  }
+  await check("the functional host ends cleanly", async () => {
+    const end = await host.stop();
+    assert.deepEqual(end, { code: 0, signal: null }, host.errors);
+  });
+}
+
+function expected({ transport }) {
+  return {
+    transport,
+    text: "Grüße 👩‍👩‍👧‍👦",
+    sum: 3,
+    failed: "An unexpected error occurred invoking 'Throw' on the server. HubException: no",
+    fed: Array.from({ length: BURST }, (_, index) => index + 1),
+    message: "to the group",
+    large: 300_000,
+    items: [1, 2, 3, 4, 5],
+    uploaded: 5_050,
+    answered: "GRÜN",
+    closed: null,
+  };
+}
+
+// What follows runs inside the page.
+/* global signalR */
+
+/** One of everything; what came of it. */
+async function converse({ url, transport, packed, skipNegotiation = false, burst, name }) {
+  const connection = new signalR.HubConnectionBuilder()
+    .withUrl(`${url}/workhub`, { transport: signalR.HttpTransportType[transport], skipNegotiation })
+    .withHubProtocol(packed ? new signalR.protocols.msgpack.MessagePackHubProtocol() : new signalR.JsonHubProtocol())
+    .configureLogging(signalR.LogLevel.None)
+    .build();
+  const heard = (method) => new Promise((resolve) => connection.on(method, resolve));
+  const fed = [];
+  connection.on("Fed", (number) => fed.push(number));
+  connection.on("Upper", (text) => text.toUpperCase());
+  const message = heard("Message");
+  const large = heard("Large");
+  const closed = new Promise((resolve) => connection.onclose((error) => resolve(error?.message ?? null)));
+  await connection.start();
+  await connection.invoke("Burst", burst);
+  await connection.invoke("Join", name);
+  await connection.invoke("Send", "Group", [name], [], "to the group");
+  await connection.send("SendLarge", 300_000);
+  const items = [];
+  await new Promise((resolve, reject) => {
+    const next = (item) => items.push(item);
+    connection.stream("Count", 5, 1).subscribe({ next, complete: resolve, error: reject });
+  });
+  const upload = new signalR.Subject();
+  const uploaded = connection.invoke("Sum", upload);
+  for (let number = 1; number <= 100; number += 1) upload.next(number);
+  upload.complete();
+  const told = {
+    transport: await connection.invoke("Transport"),
+    text: await connection.invoke("EchoString", "Grüße 👩‍👩‍👧‍👦"),
+    sum: await connection.invoke("Add", 1, 2),
+    failed: await connection.invoke("Throw", "hub", "no").catch((error) => error.message),
+    fed,
+    message: await message,
+    large: (await large).length,
+    items,
+    uploaded: await uploaded,
+    answered: await connection.invoke("AskCaller", "Upper", "grün"),
+  };
+  await connection.stop();
+  return { ...told, closed: await closed };
+}
+
+/** Who the page is, which cookies went with it, and whether it gets in without a token. */
+async function signIn({ url, transport, token }) {
+  const to = (path, options) =>
+    new signalR.HubConnectionBuilder()
+      .withUrl(url + path, { transport: signalR.HttpTransportType[transport], ...options })
+      .configureLogging(signalR.LogLevel.None)
+      .build();
+  const signedIn = to("/authorizedhub", { accessTokenFactory: () => token });
+  await signedIn.start();
+  const user = await signedIn.invoke("GetUserNameIdentifier");
+  await signedIn.stop();
+  const anyone = to("/testhub");
+  await anyone.start();
+  const cookie = await anyone.invoke("GetCookie", "testCookie");
+  const expired = await anyone.invoke("GetCookie", "expiredCookie");
+  await anyone.stop();
+  const refused = await to("/authorizedhub").start().then(() => false, () => true);
+  return { user, cookie, expired, refused };
+}
+
+/** A short sign-in and a long one behind it. */
+async function comeBack({ url }) {
+  let lifetime = 1;
+  const events = [];
+  const connection = new signalR.HubConnectionBuilder()
+    .withUrl(`${url}/expiringhub`, {
+      accessTokenFactory: async () => (await fetch(`${url}/generateJwtToken?user=again&lifetime=${lifetime}`)).text(),
+    })
+    .withAutomaticReconnect([0, 200, 500])
+    .configureLogging(signalR.LogLevel.None)
+    .build();
+  connection.onreconnecting(() => events.push("reconnecting"));
+  const back = new Promise((resolve) => connection.onreconnected(resolve));
+  await connection.start();
+  lifetime = 60;
+  await back;
+  events.push("reconnected", await connection.invoke("GetUserNameIdentifier"));
+  await connection.stop();
+  return events;
+}

@@ -1,0 +1,139 @@
+//! Plays the recorded conversations with the original server (`transcripts/core`) against the
+//! conformance program, on each driver, over real sockets.
+//!
+//! Each scenario on each driver is a test. Those that may run beside others share a server;
+//! those that must be alone get one for themselves.
+
+#[path = "transcripts/events.rs"]
+mod events;
+#[path = "transcripts/http.rs"]
+mod http;
+#[path = "transcripts/json.rs"]
+mod json;
+#[path = "transcripts/msgpack.rs"]
+mod msgpack;
+#[path = "transcripts/program.rs"]
+mod program;
+#[path = "transcripts/replay.rs"]
+mod replay;
+#[path = "transcripts/session.rs"]
+mod session;
+#[path = "transcripts/tampering.rs"]
+mod tampering;
+#[path = "transcripts/text.rs"]
+mod text;
+#[path = "transcripts/websocket.rs"]
+mod websocket;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+
+use program::Program;
+use session::Session;
+
+/// Scenarios that do not pass yet, and why. One that passes must leave the list.
+const NOT_YET: &[(&str, &str)] = &[
+    ("stream-wrong-kind", "streams and uploads are not there yet"),
+    ("upload-ends-early", "streams and uploads are not there yet"),
+    ("upload-ids", "streams and uploads are not there yet"),
+    ("upload-errors", "streams and uploads are not there yet"),
+    ("upload", "streams and uploads are not there yet"),
+    ("upload-and-download", "streams and uploads are not there yet"),
+    ("stream-cancel", "streams and uploads are not there yet"),
+    ("stream-same-id", "streams and uploads are not there yet"),
+    ("stream-download", "streams and uploads are not there yet"),
+    ("stream-download-transports", "streams and uploads are not there yet"),
+    ("stream-and-disconnect", "streams and uploads are not there yet"),
+    ("stream-errors", "streams and uploads are not there yet"),
+    ("shape-java", "streams and uploads are not there yet"),
+    ("shape-javascript", "streams and uploads are not there yet"),
+    ("shape-python", "streams and uploads are not there yet"),
+    ("order-of-calls", "streams and uploads are not there yet"),
+    ("msgpack-dumps", "streams and uploads are not there yet"),
+    ("msgpack-client-calls", "streams and uploads are not there yet"),
+    ("filters", "streams and uploads are not there yet"),
+    ("client-results-others", "client results are not there yet"),
+    ("auth-methods", "authorization is not there yet"),
+    ("msgpack-results", "authorization is not there yet"),
+    (
+        "raw-compression-messages",
+        "compression, origins and pings of plain WebSockets are not there yet",
+    ),
+    (
+        "raw-compression-offers",
+        "compression, origins and pings of plain WebSockets are not there yet",
+    ),
+    ("msgpack-types", "integers inside of anything are written shorter than by the original"),
+];
+
+const DRIVERS: [&str; 2] = ["epoll", "uring"];
+
+/// Scenarios wait much and compute little, so many of them run at a time.
+const SCENARIOS_AT_A_TIME: usize = 12;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(SCENARIOS_AT_A_TIME);
+    let mut trials = Vec::new();
+    for driver in DRIVERS {
+        let shared = Arc::<OnceLock<Result<Program, String>>>::default();
+        for scenario in scenarios() {
+            let name = format!("{driver}::{}", session::text(&scenario, "name"));
+            let server = shared.clone();
+            trials.push(Trial::test(name, move || check(&scenario, driver, &server)));
+        }
+    }
+    trials.extend(tampering::trials());
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn scenarios() -> Vec<Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/core");
+    let entries = std::fs::read_dir(&folder).expect("the recordings are there");
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    let mut paths: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    paths.sort();
+    assert!(paths.len() > 100, "the recordings were found");
+    let read = |path: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(path).expect("a recording can be read");
+        serde_json::from_str(&text).expect("a recording is JSON")
+    };
+    paths.iter().map(read).collect()
+}
+
+fn check(
+    scenario: &Value,
+    driver: &'static str,
+    shared: &OnceLock<Result<Program, String>>,
+) -> Result<(), Failed> {
+    let name = session::text(scenario, "name");
+    let own;
+    let server = if scenario["alone"] == true {
+        own = Program::start(driver);
+        &own
+    } else {
+        shared.get_or_init(|| Program::start(driver))
+    };
+    let address = server.as_ref().map_err(|error| Failed::from(error.clone()))?.address;
+    let mut failures = Vec::new();
+    for _ in 0..scenario["attempts"].as_u64().unwrap_or(1) {
+        failures = replay::play(scenario, Session::new(driver, address));
+        if failures.is_empty() {
+            break;
+        }
+    }
+    let not_yet = NOT_YET.iter().find(|(listed, _)| *listed == name);
+    match (failures.is_empty(), not_yet) {
+        (true, None) | (false, Some(_)) => Ok(()),
+        (true, Some((_, reason))) => {
+            Err(format!("{name} passes, so it must leave the list ({reason})").into())
+        }
+        (false, None) => Err(failures.join("\n").into()),
+    }
+}
