@@ -299,7 +299,9 @@ fn pass(
     while !is_done(world, talkers) {
         assert!(world.now() < limit, "it never comes to an end");
         for _ in 0..4 {
-            talkers.iter_mut().for_each(|one| one.pump(world, 64 * 1024));
+            for one in &mut *talkers {
+                one.pump(world, 64 * 1024);
+            }
             world.settle();
         }
         world.pass(Duration::from_millis(250));
