@@ -124,6 +124,7 @@ impl Play {
         let options = HubOptions {
             maximum_parallel_invocations_per_client: parallel,
             enable_detailed_errors: rng.one_in(2),
+            stateful_reconnect_buffer_size: [300, 5_000, 100_000][rng.below(3) as usize],
             ..HubOptions::default()
         };
         let outbox = match rng.below(3) {
@@ -134,6 +135,7 @@ impl Play {
         let connection = ConnectionOptions {
             application_max_buffer_bytes: if rng.one_in(2) { 64 * 1024 } else { 512 },
             outbox: outbox.clone(),
+            allow_stateful_reconnects: true,
             ..ConnectionOptions::default()
         };
         let dials = dials(&mut rng);
@@ -272,6 +274,7 @@ impl Play {
             }
             play.players.iter().all(Player::is_content)
                 && play.listeners.iter().all(Listener::is_content)
+                && !play.world.is_holding()
         })
     }
 
