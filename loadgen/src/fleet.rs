@@ -308,9 +308,8 @@ impl Fleet {
                 work.on_event(now, index, client, event);
             }
             match line.exchange(now, &port, client) {
-                Ok(true) => {}
                 Ok(false) if client.need() == Need::Nothing || line.is_connecting() => return,
-                Ok(false) => {}
+                Ok(_) => {}
                 Err(why) => {
                     *trouble = Some(why);
                     line.hang_up();
