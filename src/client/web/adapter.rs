@@ -44,7 +44,9 @@ impl Adapter {
             self.on_frames(bytes);
             return true;
         }
-        if self.head.is_empty() && !bytes.starts_with(b"GET ") {
+        // A POST comes first. What begins the GET may be a part of its first word.
+        let begins = !bytes.is_empty() && bytes.iter().zip(b"GET ").all(|(a, b)| a == b);
+        if self.head.is_empty() && !begins {
             return false;
         }
         self.head.extend_from_slice(bytes);
@@ -121,6 +123,17 @@ mod tests {
     use crate::client::{Client, Event, Options};
 
     const NOW: Moment = Moment::START;
+
+    /// Found by seed 768: a request that was written in parts became a WebSocket after all.
+    #[test]
+    fn regression_an_upgrade_in_parts_is_an_upgrade() {
+        let mut adapter = Adapter::new(Way::LongPolling);
+        assert!(!adapter.write(b"P") && !adapter.write(b"OST /hub/negotiate HTTP/1.1\r\n\r\n"));
+        for part in [&b"G"[..], b"ET", b" /hub?id=a HTTP/1.1\r\nHost: sim\r\n", b"\r\n"] {
+            assert!(adapter.write(part), "no part of it is for the socket");
+        }
+        assert!(adapter.carrier().is_some());
+    }
 
     #[test]
     fn a_client_is_carried_from_the_upgrade_to_the_end() {
