@@ -94,6 +94,9 @@ class Client:
             raise CallFailed(answer.error)
         return answer.result
 
+    def has_result(self, call):
+        return not self._answers[call].empty()
+
     def failure(self, method, *arguments):
         """The text that the call fails with."""
         try:
