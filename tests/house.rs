@@ -13,11 +13,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("transport", &["base", "protocol", "auth"]),
     ("hub", &["base", "protocol", "auth", "transport"]),
     ("raw", &["base", "protocol", "auth", "transport", "hub"]),
-    ("shard", &["base", "protocol", "auth", "transport", "hub", "raw", "io"]),
+    ("classic", &["base", "protocol", "auth", "transport", "hub"]),
+    ("shard", &["base", "protocol", "auth", "transport", "hub", "raw", "classic", "io"]),
     ("io", &["base"]),
-    ("server", &["base", "protocol", "auth", "transport", "hub", "raw", "shard", "io"]),
+    ("server", &["base", "protocol", "auth", "transport", "hub", "raw", "classic", "shard", "io"]),
     ("client", &["base", "protocol"]),
-    ("sim", &["base", "protocol", "auth", "transport", "hub", "raw", "shard", "io", "client"]),
+    ("sim", &["base", "protocol", "auth", "transport", "hub", "raw", "classic", "shard", "io", "client"]),
 ];
 
 /// What `shard` may name of `io`: the vocabulary, no driver.
@@ -25,7 +26,7 @@ const VOCABULARY: &[&str] = &["Completion", "Descriptor", "Op"];
 
 /// Layers without a kernel: everything comes in as an argument.
 const PURE: &[&str] =
-    &["base", "protocol", "auth", "transport", "hub", "raw", "shard", "client", "sim"];
+    &["base", "protocol", "auth", "transport", "hub", "raw", "classic", "shard", "client", "sim"];
 
 /// What a pure layer must not call, and what it does in its place.
 const BANNED_IN_PURE: &[(&str, &str)] = &[

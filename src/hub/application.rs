@@ -1,7 +1,5 @@
 //! What the shard asks of whatever stands behind a path: a hub, or a raw endpoint.
 
-use std::any::Any;
-
 use super::closed::Closed;
 use super::ending::Parting;
 use super::registry::Registry;
@@ -34,7 +32,7 @@ pub(crate) enum InputEnd<'a> {
 }
 
 /// What stands behind a path. Owns the user's code; knows connections, not sockets.
-pub(crate) trait Application: Any {
+pub(crate) trait Application: 'static {
     /// A transport is there for the first time.
     fn opened(&mut self, registry: &mut Registry, key: ConnectionKey);
 
@@ -80,7 +78,4 @@ pub(crate) trait Application: Any {
     fn is_quiet(&self) -> bool {
         true
     }
-
-    /// For the typed access of `Shard::enter` and `Post::run`.
-    fn as_any_mut(&mut self) -> &mut dyn Any;
 }

@@ -102,11 +102,11 @@ macro_rules! owning {
             streams: $streams,
             cooperative: false,
             uploads: 0 $(+ $argument::UPLOADS)*,
-            arguments: count!($($argument)*) $(- $argument::UPLOADS)*,
+            arguments: 0 $(+ $argument::ARGUMENTS)*,
             binds: |arguments| {
                 #[allow(unused_mut, reason = "methods without arguments take none")]
                 let mut arguments = arguments;
-                arguments.expect_count(count!($($argument)*) $(- $argument::UPLOADS)*)?;
+                arguments.expect_count(0 $(+ $argument::ARGUMENTS)*)?;
                 $($argument::check(&mut arguments)?;)*
                 Ok(())
             },

@@ -1,7 +1,7 @@
 //! What an asynchronous hub method holds in place of the hub: it asks for the hub by closure, so
 //! that no borrow of the hub crosses an await.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
@@ -11,6 +11,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use super::Hub;
+use super::classic::{ClientState, Reports, number_of};
 use super::clients::Clients;
 use super::upload::Released;
 use crate::base::{ConnectionId, ConnectionKey, Keyed as _, Moment};
@@ -37,12 +38,29 @@ pub(super) struct CallState {
     /// It is the code of `connected_async`.
     pub(super) is_connecting: Cell<bool>,
     pub(super) cancelled: Signal,
+    /// The id of the call of a classic client, with the number of its answer in front.
+    classic: OnceCell<Rc<str>>,
+    /// It was answered.
+    pub(super) is_over: Cell<bool>,
 }
 
 impl CallState {
     pub(super) fn new(connection: ConnectionKey, id: ConnectionId) -> Rc<Self> {
         let (holds_slot, is_connecting) = (Cell::new(false), Cell::new(false));
-        Rc::new(Self { connection, id, holds_slot, is_connecting, cancelled: Signal::default() })
+        let (cancelled, classic, is_over) = (Signal::default(), OnceCell::new(), Cell::new(false));
+        Rc::new(Self { connection, id, holds_slot, is_connecting, cancelled, classic, is_over })
+    }
+
+    /// It is the call of a classic client.
+    pub(super) fn is_classic_call(&self, id: Option<&str>) {
+        if let Some(id) = id {
+            self.classic.get_or_init(|| id.into());
+        }
+    }
+
+    /// The id that progress is reported under.
+    pub(super) fn classic_id(&self) -> Option<Rc<str>> {
+        self.classic.get().cloned()
     }
 }
 
@@ -122,6 +140,16 @@ impl<H: Hub> Call<H> {
         W: FnOnce(&mut H, &mut H::State, &mut Clients<'_>) -> T + 'static,
     {
         self.with(|hub, state, clients| state.map(|state| work(hub, state, clients)))
+    }
+
+    /// Runs `work` with what the calling client has sent along as its state; see
+    /// [`ClientState`].
+    pub fn client_state<T: 'static>(
+        &self,
+        work: impl FnOnce(&mut ClientState) -> T + 'static,
+    ) -> impl Future<Output = T> {
+        let number = self.state.classic_id().and_then(|id| number_of(&id));
+        self.with(move |_, _, clients| work(clients.registry.client_state(number)))
     }
 
     /// Has `work` run with the hub and everybody connected to it, soon, and waits for nothing.
@@ -205,11 +233,14 @@ pub(crate) struct Local<H: Hub> {
     pub(super) clock: Rc<Clock>,
     /// Connections whose uploads have room again.
     pub(super) released: Rc<Released>,
+    /// What methods have reported to classic clients.
+    pub(super) reports: Rc<Reports>,
 }
 
 impl<H: Hub> Default for Local<H> {
     fn default() -> Self {
-        Self { jobs: RefCell::default(), clock: Rc::default(), released: Rc::default() }
+        let (jobs, clock) = (RefCell::default(), Rc::default());
+        Self { jobs, clock, released: Rc::default(), reports: Rc::default() }
     }
 }
 

@@ -31,7 +31,7 @@ impl Registry {
         for (index, world) in self.worlds.iter().enumerate() {
             world.check(|slot| {
                 let found = self.connections.at_slot(slot);
-                found.map(|(_, connection)| connection).filter(|c| usize::from(c.world) == index)
+                found.map(|(_, connection)| connection).filter(|c| c.is_in(index as u16))
             })?;
         }
         Ok(())
@@ -62,7 +62,7 @@ impl Registry {
         }
         let world = &self.worlds[usize::from(connection.world)];
         let is_member = world.members.slots().binary_search(&key.slot()).is_ok();
-        if connection.is_open() && !is_member {
+        if connection.is_open() && !is_member && connection.classic.is_none() {
             return Err("it is open and not a member of its world".into());
         }
         if connection.departed && (is_member || !connection.groups.is_empty()) {
@@ -125,7 +125,7 @@ impl World {
                 return Err(format!("group {name:?} is empty or not in order"));
             }
             for slot in slots {
-                let knows = tenant(*slot).is_some_and(|member| member.groups.contains(&index));
+                let knows = tenant(*slot).is_some_and(|member| member.groups.contains(&(self.index, index)));
                 if !knows {
                     return Err(format!("slot {slot} is in group {name:?} and does not know it"));
                 }

@@ -7,7 +7,8 @@ use super::delivery::Delivery;
 use super::error::HubError;
 use super::registry::Registry;
 use crate::base::{ConnectionKey, Keyed as _, ToConnectionId};
-use crate::protocol::hub_protocol::ToArguments;
+use crate::protocol::classic::call;
+use crate::protocol::hub_protocol::{HubProtocolKind, ToArguments};
 use crate::protocol::websocket::Kind;
 
 /// Everybody connected to one hub, and its groups.
@@ -152,7 +153,8 @@ impl<'a> Clients<'a> {
         }
         // A connection that has left must not come back into a table (§6.2, last rule).
         if connection.is_open() {
-            worlds[self.world as usize].add_to_group(key, connection, name);
+            let is_new = worlds[self.world as usize].add_to_group(key, connection, name);
+            self.registry.groups_changed(key, is_new);
         }
         Ok(())
     }
@@ -160,7 +162,9 @@ impl<'a> Clients<'a> {
     pub(super) fn remove_key(&mut self, key: ConnectionKey, name: &str) {
         let Registry { connections, worlds, .. } = &mut *self.registry;
         if let Some(connection) = connections.get_mut(key) {
-            worlds[self.world as usize].remove_from_group(key, connection, name);
+            let was_member =
+                worlds[self.world as usize].remove_from_group(key, connection, name);
+            self.registry.groups_changed(key, was_member);
         }
     }
 
@@ -196,7 +200,7 @@ impl<'a> Clients<'a> {
     fn audience<'n>(&'n mut self, target: Target<'n>, except: &[ConnectionKey]) -> Audience<'n> {
         let mut except: SmallVec<[u32; 4]> = except.iter().map(|key| key.slot()).collect();
         except.sort_unstable();
-        Audience { registry: self.registry, world: self.world, target, except }
+        Audience { registry: self.registry, world: self.world, target, except, state: None }
     }
 }
 
@@ -219,18 +223,31 @@ pub struct Audience<'a> {
     world: u16,
     target: Target<'a>,
     except: SmallVec<[u32; 4]>,
+    /// What the method that sends has changed in the state of its classic caller.
+    state: Option<String>,
 }
 
 impl Audience<'_> {
+    /// Has classic clients told what has changed in their state.
+    pub(super) fn with_state(self, state: Option<String>) -> Self {
+        Self { state, ..self }
+    }
+
     /// Calls `method` on everybody in the audience. `arguments` is a tuple of up to ten values,
     /// or a slice.
     ///
     /// Arguments that cannot be serialized are a bug of the caller: logged, and nobody is called.
     pub fn send(self, method: &str, arguments: impl ToArguments) -> Delivery {
-        let Self { registry, world, target, except } = self;
+        let Self { registry, world, target, except, state } = self;
+        let hub = registry.world_name(world);
         let sent = registry.broadcast(
             |registry, slots| select(registry, world, &target, &except, slots),
-            |protocol, out| protocol.write_invocation(out, None, method, &arguments),
+            |protocol, out| match protocol {
+                HubProtocolKind::Classic => {
+                    call::write_call(out, &hub, method, &arguments, state.as_deref())
+                }
+                _ => protocol.write_invocation(out, None, method, &arguments),
+            },
         );
         sent.unwrap_or_else(|error| {
             tracing::error!(method, %error, "the arguments of a call cannot be written");
@@ -240,7 +257,7 @@ impl Audience<'_> {
 
     /// Queues one raw WebSocket message for everybody in the audience.
     pub(crate) fn send_raw(self, kind: Kind, payload: &[u8]) -> Delivery {
-        let Self { registry, world, target, except } = self;
+        let Self { registry, world, target, except, .. } = self;
         registry.broadcast_raw(
             kind,
             |registry, slots| select(registry, world, &target, &except, slots),

@@ -61,6 +61,12 @@ pub enum Closed {
 }
 
 impl Closed {
+    /// Whether the client has said that it stops: what `OnDisconnected` of classic SignalR is told
+    /// (§6.3).
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Self::ByClient | Self::ByClientWithError(_) | Self::Aborted)
+    }
+
     /// Type name and text, if the end was an error (the argument of `OnDisconnectedAsync` in
     /// .NET); nothing, if it was an ordinary one.
     pub fn error(&self) -> Option<(&str, &str)> {

@@ -62,7 +62,23 @@ impl<H: Hub> Methods<H> {
 impl<H: Hub> HubEndpoint<H> {
     /// The handshake is answered.
     pub(super) fn on_connected(&mut self, registry: &mut Registry, key: ConnectionKey) -> Flow {
-        let Some(state) = self.states.get_mut(key) else { return Flow::Ended };
+        if let Some(welcome) = self.welcome(registry, key) {
+            registry.welcome(key, welcome);
+        }
+        match registry.get(key).map(|connection| connection.stage) {
+            Some(Stage::Open) => Flow::Next,
+            _ => Flow::Ended,
+        }
+    }
+
+    /// Runs `on_connected`, and begins what comes behind it, if there is anything: the registry is
+    /// told when that is over.
+    pub(super) fn welcome(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+    ) -> Option<Result<(), HubError>> {
+        let state = self.states.get_mut(key)?;
         registry.is_connecting = true;
         let mut context = Context::new(registry, self.world, key, state);
         let (hub, methods) = (&mut self.hub, &self.methods);
@@ -75,18 +91,14 @@ impl<H: Hub> HubEndpoint<H> {
         });
         if welcome.is_ok() && self.methods.connected.is_some() {
             self.begin_connecting(registry, key);
-        } else {
-            registry.welcome(key, welcome);
+            return None;
         }
-        match registry.get(key).map(|connection| connection.stage) {
-            Some(Stage::Open) => Flow::Next,
-            _ => Flow::Ended,
-        }
+        Some(welcome)
     }
 
     fn begin_connecting(&mut self, registry: &mut Registry, key: ConnectionKey) {
         let Some(connection) = registry.get_mut(key) else { return };
-        connection.hub.connecting = true;
+        connection.hub.connecting = connection.classic.is_none();
         let state = CallState::new(key, connection.id);
         state.is_connecting.set(true);
         let call = Call::new(&self.local, &state);
@@ -111,6 +123,13 @@ impl Registry {
     /// The hub has made up its mind about a new connection.
     fn welcome(&mut self, key: ConnectionKey, welcome: Result<(), HubError>) {
         let Some(connection) = self.get_mut(key) else { return };
+        if connection.classic.is_some() {
+            if let Err(error) = &welcome {
+                tracing::warn!(%error, "connected_async refused a classic client");
+            }
+            self.classic_welcomed(key, welcome.is_ok());
+            return;
+        }
         connection.hub.connecting = false;
         if let Err(error) = welcome {
             let closed = Closed::Refused {

@@ -3,12 +3,14 @@
 use std::ops::{Deref, DerefMut};
 
 use super::Hub;
+use super::classic::ClientState;
 use super::clients::{Audience, Clients, Target};
 use super::closed::Closed;
 use super::error::HubError;
 use super::registry::Registry;
 use crate::auth::Identity;
 use crate::base::{ConnectionId, ConnectionKey};
+use crate::protocol::classic::parameters::Parameters;
 use crate::protocol::http::RequestHead;
 use crate::transport::Transport;
 
@@ -20,6 +22,8 @@ pub struct Context<'a, H: Hub> {
     state: &'a mut H::State,
     connection: ConnectionKey,
     id: ConnectionId,
+    /// The number of the answer to the call of a classic client.
+    asked: Option<u64>,
 }
 
 impl<'a, H: Hub> Context<'a, H> {
@@ -30,7 +34,12 @@ impl<'a, H: Hub> Context<'a, H> {
         state: &'a mut H::State,
     ) -> Self {
         let id = registry.get(connection).map_or(ConnectionId::NONE, |connection| connection.id);
-        Self { clients: Clients::new(registry, world), state, connection, id }
+        Self { clients: Clients::new(registry, world), state, connection, id, asked: None }
+    }
+
+    /// The same, for the call of a classic client.
+    pub(super) fn asked(self, asked: Option<u64>) -> Self {
+        Self { asked, ..self }
     }
 
     /// The public id of the calling connection.
@@ -68,7 +77,23 @@ impl<'a, H: Hub> Context<'a, H> {
 
     /// The calling connection.
     pub fn caller(&mut self) -> Audience<'_> {
-        self.clients.keys(&[self.connection])
+        let state = self.clients.registry.changes_of(self.asked);
+        self.clients.keys(&[self.connection]).with_state(state)
+    }
+
+    /// What a classic client has sent along with its call as its state of this hub. What is
+    /// changed goes back to it; see [`ClientState`].
+    pub fn client_state(&mut self) -> &mut ClientState {
+        self.clients.registry.client_state(self.asked)
+    }
+
+    /// A parameter in the query of the request that brought the call; over WebSockets that is the
+    /// request which opened the transport. Repeated ones are joined with commas (§1.3).
+    pub fn query(&self, name: &str) -> Option<String> {
+        let registry = &self.clients.registry;
+        let opened = self.request().map(|request| request.head().raw_query());
+        let query = self.asked.and_then(|number| registry.query_of(number)).or(opened)?;
+        Parameters::of_query(query).get(name).map(str::to_owned)
     }
 
     /// Every connection of the hub but the calling one.

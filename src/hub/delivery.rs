@@ -203,6 +203,9 @@ impl Registry {
     /// Queues the body that is encoded in one hub protocol for those of the audience who speak it:
     /// framed once, shared, in slot order.
     fn deliver(&mut self, kind: Kind, speaks: Option<HubProtocolKind>) -> Delivery {
+        if speaks == Some(HubProtocolKind::Classic) {
+            return self.deliver_classic();
+        }
         let mut delivery = Delivery::default();
         let mut slow = Vec::new();
         let body = &self.bodies[place_of(speaks)];
@@ -306,7 +309,7 @@ impl Protocols {
     }
 
     fn iter(self) -> impl Iterator<Item = HubProtocolKind> {
-        let all = HubProtocolKind::ALL.iter().copied();
+        let all = HubProtocolKind::EVERY.iter().copied();
         all.filter(move |protocol| self.0 & 1 << protocol.index() != 0)
     }
 }

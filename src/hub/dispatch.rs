@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::Hub;
 use super::call::{Call, CallState};
+use super::classic::number_of;
 use super::context::Context;
 use super::delivery::kind_of;
 use super::endpoint::{HubEndpoint, contained, queue};
@@ -84,13 +85,25 @@ impl<H: Hub> HubEndpoint<H> {
         let Invocation { invocation_id, target, mut arguments, stream_ids } = invocation;
         let id = invocation_id.as_deref();
         let methods = self.methods.clone();
-        let Some(method) = methods.find(&target) else {
-            // Unknown methods are answered from the loop; they need no slot (§6.4).
-            answer_error(registry, key, protocol, id, &errors::unknown_method(&target));
-            return Flow::Next;
+        let is_classic = protocol == HubProtocolKind::Classic;
+        let found = if is_classic {
+            methods.resolve(&target, arguments.count())
+        } else {
+            methods.find(&target).ok_or(Failure::Unresolved(None))
+        };
+        let method = match found {
+            Ok(method) => method,
+            Err(failure) => {
+                // Unknown methods are answered from the loop; they need no slot (§6.4).
+                let target = target.as_ref().into();
+                let caller = Caller { key, protocol, target: &target, id };
+                self.answer(registry, caller, Ok(Err(failure)));
+                return Flow::Next;
+            }
         };
         let caller = Caller { key, protocol, target: &method.name, id };
-        let takes_slot = manner == Manner::Plain && method.shape.uploads == 0;
+        // Classic clients call without waiting for each other (T-24).
+        let takes_slot = manner == Manner::Plain && method.shape.uploads == 0 && !is_classic;
         if takes_slot && running >= self.options.maximum_parallel_invocations_per_client {
             // So are arguments that do not fit.
             let Err(failure) = fits(registry, method.shape, &arguments) else {
@@ -129,7 +142,8 @@ impl<H: Hub> HubEndpoint<H> {
                 let mut body = registry.take_body();
                 let id = id.or(filtered.is_some().then_some(UNASKED));
                 let mut answer = Completion { protocol, id, body: &mut body };
-                let mut context = Context::new(registry, self.world, key, state);
+                let asked = is_classic.then(|| id.and_then(number_of)).flatten();
+                let mut context = Context::new(registry, self.world, key, state).asked(asked);
                 let hub = &mut self.hub;
                 let outcome = contained(|| run(hub, &mut context, arguments, &checks, &mut answer));
                 let outcome = outcome.map(|outcome| outcome.map(|()| body));
@@ -149,8 +163,11 @@ impl<H: Hub> HubEndpoint<H> {
             }
             Run::Later(run) => {
                 let call = CallState::new(key, connection_id);
+                if is_classic {
+                    call.is_classic_call(id);
+                }
                 let capacity = self.options.stream_buffer_capacity;
-                let mut opening = Opening::new(key, capacity, &self.local.released);
+                let mut opening = Opening::new(&call, capacity, &self.local);
                 let handle = Call::new(&self.local, &call);
                 let work = contained(|| run(handle, arguments, &checks, &mut opening));
                 let intakes = opening.intakes;
@@ -211,12 +228,14 @@ impl<H: Hub> HubEndpoint<H> {
             None => outcome,
         };
         let outcome = outcome.map(|outcome| {
-            outcome.map(|record| {
-                if caller.id.is_some() {
-                    let kind = kind_of(caller.protocol);
-                    registry.queue_encoded(caller.key, kind, &record).ignore();
+            outcome.map(|record| match (caller.protocol, caller.id) {
+                (HubProtocolKind::Classic, Some(id)) => registry.reply(id, record),
+                (protocol, id) => {
+                    if id.is_some() {
+                        registry.queue_encoded(caller.key, kind_of(protocol), &record).ignore();
+                    }
+                    registry.give_body(record);
                 }
-                registry.give_body(record);
             })
         });
         self.answer(registry, caller, outcome);
@@ -240,7 +259,12 @@ impl<H: Hub> HubEndpoint<H> {
                 Failure::Refused(HubError::internal("Panic", panic))
             }
         };
+        if protocol == HubProtocolKind::Classic {
+            self.answer_classic(registry, caller, &failure);
+            return;
+        }
         let text = match failure {
+            Failure::Unresolved(_) => errors::unknown_method(target),
             Failure::Binding(error) => detailed.binding_failed(target, error),
             Failure::Unauthorized => errors::unauthorized(target),
             Failure::WrongKind(Manner::Plain) => errors::streaming_method_called_plainly(target),

@@ -1,6 +1,5 @@
 //! One hub behind a path: from bytes to records, handshake, keep-alive, time-outs, the end.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -330,6 +329,34 @@ impl<H: Hub> HubEndpoint<H> {
         registry.end(key, Closed::Handshake);
     }
 
+    /// A connection has ended: the hub hears of it, if it heard of its beginning.
+    pub(super) fn disconnect(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        reason: &Closed,
+        was_connected: bool,
+    ) -> Parting {
+        self.buckets.remove(key);
+        let Some(mut state) = self.states.remove(key).filter(|_| was_connected) else {
+            return Parting::Done;
+        };
+        let mut context = Context::new(registry, self.world, key, &mut state);
+        let (hub, methods) = (&mut self.hub, &self.methods);
+        match contained(|| methods.disconnect(hub, &mut context, reason)) {
+            Ok(Ok(())) => Parting::Done,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "on_disconnected failed");
+                Parting::Failed
+            }
+            Err(panic) => {
+                registry.count_panic();
+                tracing::error!(panic, "on_disconnected panicked");
+                Parting::Failed
+            }
+        }
+    }
+
     /// Runs the timers that are due: once each, however many periods were missed (D8).
     fn run_timers(&mut self, registry: &mut Registry) {
         let now = registry.now;
@@ -438,24 +465,7 @@ impl<H: Hub> Application for HubEndpoint<H> {
             return Parting::Later;
         }
         let was_connected = connection.hub.connected;
-        self.buckets.remove(key);
-        let Some(mut state) = self.states.remove(key).filter(|_| was_connected) else {
-            return Parting::Done;
-        };
-        let mut context = Context::new(registry, self.world, key, &mut state);
-        let (hub, methods) = (&mut self.hub, &self.methods);
-        match contained(|| methods.disconnect(hub, &mut context, reason)) {
-            Ok(Ok(())) => Parting::Done,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "on_disconnected failed");
-                Parting::Failed
-            }
-            Err(panic) => {
-                registry.count_panic();
-                tracing::error!(panic, "on_disconnected panicked");
-                Parting::Failed
-            }
-        }
+        self.disconnect(registry, key, reason, was_connected)
     }
 
     fn turn(&mut self, registry: &mut Registry) {
@@ -478,10 +488,6 @@ impl<H: Hub> Application for HubEndpoint<H> {
     #[cfg(feature = "sim")]
     fn is_quiet(&self) -> bool {
         self.states.is_empty() && self.nothing_runs()
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde_json::Value;
+
 /// What a hub method returns when it refuses. The caller hears it in the completion of the call.
 ///
 /// ```
@@ -19,12 +21,13 @@ pub struct HubError {
     type_name: Cow<'static, str>,
     message: Cow<'static, str>,
     public: bool,
+    data: Option<Box<Value>>,
 }
 
 impl HubError {
     /// An error that the caller may read, always: a `HubException` (COR-098).
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { type_name: Cow::Borrowed("HubException"), message: message.into(), public: true }
+        Self { type_name: Cow::Borrowed("HubException"), message: message.into(), public: true, data: None }
     }
 
     /// An error of a kind of its own that the caller may read, always: in .NET a class derived
@@ -33,7 +36,7 @@ impl HubError {
         type_name: impl Into<Cow<'static, str>>,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { type_name: type_name.into(), message: message.into(), public: true }
+        Self { type_name: type_name.into(), message: message.into(), public: true, data: None }
     }
 
     /// An error whose text stays on the server unless detailed errors are enabled (COR-097).
@@ -41,7 +44,20 @@ impl HubError {
         type_name: impl Into<Cow<'static, str>>,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { type_name: type_name.into(), message: message.into(), public: false }
+        Self { type_name: type_name.into(), message: message.into(), public: false, data: None }
+    }
+
+    /// The same with data for the caller: classic clients get it (`HubException.ErrorData`), others
+    /// read the message alone.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = Some(Box::new(data));
+        self
+    }
+
+    /// What goes along with the message.
+    pub fn data(&self) -> Option<&Value> {
+        self.data.as_deref()
     }
 
     /// The name of the kind of error, as .NET clients know it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Hub;
 use super::arity::{AsyncMethod, AsyncStreamMethod, Method, StreamMethod};
 use super::call::Call;
+use super::classic::Shown;
 use super::clients::Clients;
 use super::connect::ConnectedFn;
 use super::context::Context;
@@ -48,7 +49,7 @@ use crate::protocol::hub_protocol::{Arguments, BindingError, HubProtocolKind, Wr
 /// }
 /// ```
 pub struct Methods<H: Hub> {
-    entries: Vec<Entry<H>>,
+    pub(super) entries: Vec<Entry<H>>,
     /// By registered spelling and by lower-case name: letter case does not matter (COR-093).
     names: HashMap<Box<str>, usize>,
     pub(super) timers: Vec<Timer<H>>,
@@ -62,6 +63,8 @@ pub(super) struct Entry<H: Hub> {
     pub(super) shape: Shape,
     pub(super) run: Run<H>,
     pub(super) policy: Option<Policy>,
+    /// What only classic clients see of it.
+    pub(super) shown: Shown,
 }
 
 /// A function, made into what a table of methods needs.
@@ -189,6 +192,9 @@ pub(super) enum Failure {
         sent: usize,
         expected: usize,
     },
+    /// No method of that name takes so many arguments; those that there are, if there are any.
+    /// Only classic clients are told so.
+    Unresolved(Option<String>),
     /// The id of the call is that of a stream which still runs.
     InUse,
     Refused(HubError),
@@ -384,20 +390,31 @@ impl<H: Hub> Methods<H> {
     }
 
     pub(super) fn find(&self, target: &str) -> Option<&Entry<H>> {
-        let index = match self.names.get(target) {
-            Some(index) => *index,
-            None => *self.names.get(target.to_lowercase().as_str())?,
-        };
-        Some(&self.entries[index])
+        Some(&self.entries[self.index_of(target)?])
     }
 
-    fn add(&mut self, name: &str, Parts { shape, run }: Parts<H>) -> &mut Self {
+    pub(super) fn find_mut(&mut self, target: &str) -> Option<&mut Entry<H>> {
+        let index = self.index_of(target)?;
+        Some(&mut self.entries[index])
+    }
+
+    fn index_of(&self, target: &str) -> Option<usize> {
+        let known = self.names.get(target);
+        known.or_else(|| self.names.get(target.to_lowercase().as_str())).copied()
+    }
+
+    fn add(&mut self, name: &str, parts: Parts<H>) -> &mut Self {
         let index = self.entries.len();
         let lower = name.to_lowercase();
         assert!(!self.names.contains_key(lower.as_str()), "two methods are called {name:?}");
         self.names.insert(lower.into(), index);
         self.names.insert(name.into(), index);
-        self.entries.push(Entry { name: name.into(), shape, run, policy: None });
+        self.push(name, parts);
         self
+    }
+
+    pub(super) fn push(&mut self, name: &str, Parts { shape, run }: Parts<H>) {
+        let shown = Shown::default();
+        self.entries.push(Entry { name: name.into(), shape, run, policy: None, shown });
     }
 }

@@ -10,6 +10,7 @@ mod authorize;
 mod call;
 #[cfg(feature = "sim")]
 mod check;
+mod classic;
 mod client_macro;
 mod clients;
 mod closed;
@@ -38,6 +39,10 @@ pub use arity::{AsyncMethod, AsyncStreamMethod, Method, StreamMethod};
 pub use ask::Answer;
 pub(crate) use call::Local;
 pub use call::{Call, Elapsed};
+pub(crate) use classic::{
+    Asked, ClassicHub, HubTable, MethodShape, ReplyPath, SharedHub, Welcome,
+};
+pub use classic::{ClientState, Progress};
 pub use clients::{Audience, Clients};
 pub use closed::Closed;
 pub use context::Context;
@@ -84,6 +89,28 @@ pub trait Hub: Sized + 'static {
     /// [`Closed::NotResumed`].
     fn on_resumed(&mut self, context: &mut Context<'_, Self>, replayed: u64) {
         let _ = (context, replayed);
+    }
+
+    /// A classic client has lost its way to the server and come back on another one, with the same
+    /// id, groups and state; what it has missed is sent again (§6.3).
+    ///
+    /// # Errors
+    ///
+    /// An error is logged and ends the request over which the client came back.
+    fn on_reconnected(&mut self, context: &mut Context<'_, Self>) -> Result<(), HubError> {
+        let _ = context;
+        Ok(())
+    }
+
+    /// A classic client proves by its token that it was in these groups; it is in those that are
+    /// returned (§7.6).
+    fn on_rejoining_groups(
+        &mut self,
+        context: &mut Context<'_, Self>,
+        groups: Vec<String>,
+    ) -> Vec<String> {
+        let _ = context;
+        groups
     }
 
     /// The connection has ended. It is still in its groups, but nothing reaches it any more

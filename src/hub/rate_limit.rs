@@ -135,7 +135,7 @@ impl<H: Hub> HubEndpoint<H> {
 }
 
 /// What the caller reads.
-const EXCEEDED: &str = "The rate limit of the connection is exceeded.";
+pub(super) const EXCEEDED: &str = "The rate limit of the connection is exceeded.";
 
 #[cfg(test)]
 mod tests {

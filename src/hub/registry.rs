@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::ask::Questions;
+use super::classic::ClassicTables;
 use super::closed::Closed;
 use super::delivery::{Protocols, kind_of};
 use super::ending::Ending;
@@ -31,8 +32,10 @@ pub(crate) struct Registry {
     pub(super) connections: Table<ConnectionKey, Connection>,
     pub(super) worlds: Vec<World>,
     pub(super) kept: Kept,
-    by_token: HashMap<ConnectionId, ConnectionKey>,
-    by_id: HashMap<ConnectionId, ConnectionKey>,
+    /// What classic mounts share.
+    pub(super) classic: ClassicTables,
+    pub(super) by_token: HashMap<ConnectionId, ConnectionKey>,
+    pub(super) by_id: HashMap<ConnectionId, ConnectionKey>,
     pub(super) dirty: Vec<ConnectionKey>,
     pub(super) ending: Vec<Ending>,
     /// Connections that have ended before they were whole: what is waited for is said there.
@@ -43,7 +46,7 @@ pub(crate) struct Registry {
     /// What clients were asked; shared with those who wait for the answers.
     pub(super) questions: Rc<RefCell<Questions>>,
     /// One message, encoded in each hub protocol that its audience speaks.
-    pub(super) bodies: [Vec<u8>; HubProtocolKind::ALL.len()],
+    pub(super) bodies: [Vec<u8>; HubProtocolKind::COUNT],
     /// Every hub protocol that was ever chosen here.
     pub(super) spoken: Protocols,
     pub(super) answer: Vec<u8>,
@@ -73,6 +76,8 @@ pub struct Counters {
     pub not_resumed: u64,
     /// Connections that ended because the peer broke a protocol.
     pub violations: u64,
+    /// Times that classic clients asked for messages which were not kept any more.
+    pub overrun: u64,
     /// Calls that were refused because of a rate limit.
     pub rate_limited: u64,
     /// Panics in the code of hubs.
@@ -81,7 +86,8 @@ pub struct Counters {
 
 impl Registry {
     /// Empty tables.
-    pub(crate) fn new(rng: Rng, ring: Ring) -> Self {
+    pub(crate) fn new(mut rng: Rng, ring: Ring) -> Self {
+        let classic = ClassicTables::new(&mut rng);
         Self {
             now: Moment::START,
             rng,
@@ -92,6 +98,7 @@ impl Registry {
             connections: Table::default(),
             worlds: Vec::new(),
             kept: Kept::new(usize::MAX),
+            classic,
             by_token: HashMap::default(),
             by_id: HashMap::default(),
             dirty: Vec::new(),
@@ -111,8 +118,10 @@ impl Registry {
 
     /// Makes room for one more hub (or raw endpoint); returns its index.
     pub(crate) fn add_world(&mut self) -> u16 {
-        self.worlds.push(World::default());
-        u16::try_from(self.worlds.len() - 1).expect("a server has fewer than 65 536 endpoints")
+        let index =
+            u16::try_from(self.worlds.len()).expect("a server has fewer than 65 536 endpoints");
+        self.worlds.push(World::new(index));
+        index
     }
 
     /// Makes a connection that waits for its transport. Without `secret` the token is the id
@@ -140,7 +149,7 @@ impl Registry {
     /// The connection with a public id, in a certain world.
     pub(super) fn by_id(&self, world: u16, id: ConnectionId) -> Option<ConnectionKey> {
         let key = *self.by_id.get(&id)?;
-        (self.connections.get(key)?.world == world).then_some(key)
+        self.connections.get(key)?.is_in(world).then_some(key)
     }
 
     /// The connection, unless it is gone.
@@ -205,6 +214,7 @@ impl Registry {
             self.counters.closed += 1;
         }
         self.worlds[connection.world as usize].leave(key, connection);
+        self.leave_hubs(key);
     }
 
     /// Requests do not find the connection any more.
@@ -219,6 +229,7 @@ impl Registry {
         let mut connection = self.connections.remove(key)?;
         self.by_token.remove(&connection.token);
         self.forget_kept(connection.stateful.take());
+        self.forget_replay(connection.classic.take());
         Some(connection)
     }
 
@@ -320,6 +331,7 @@ impl Registry {
         }
         self.frame.clear();
         if let Some(protocol) = connection.hub.speaks
+            && protocol != HubProtocolKind::Classic
             && let Some(message) = closed.message(connection.hub.detailed)
         {
             let body = &mut self.bodies[protocol.index()];

@@ -413,6 +413,7 @@ impl<H: Hub> HubEndpoint<H> {
     }
 
     fn run_jobs(&mut self, registry: &mut Registry) {
+        self.local.reports.deliver(registry);
         loop {
             let Some(job) = self.local.jobs.borrow_mut().pop_front() else { return };
             let state = self.states.get_mut(job.connection);
@@ -471,6 +472,9 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(task) = self.tasks.remove(key) else { return };
         let Task { target, id, call, work, filtered, .. } = task;
         let caller = call.connection;
+        // What was reported comes before the result.
+        self.local.reports.deliver(registry);
+        call.is_over.set(true);
         // What it holds belongs to the user.
         if let Err(panic) = contained(|| drop(work)) {
             registry.count_panic();

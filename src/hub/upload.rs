@@ -9,9 +9,13 @@ use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use futures_core::Stream;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
+use super::Hub;
+use super::call::{CallState, Local};
+use super::classic::{Progress, Reports};
 use super::error::HubError;
 use crate::base::ConnectionKey;
 use crate::protocol::hub_protocol::errors::{Detail, DetailedErrors};
@@ -205,15 +209,17 @@ impl Released {
 /// Makes the uploads of one call while its parameters are bound. Which stream of the client each
 /// of them is, is said afterwards: the numbers may differ.
 pub(super) struct Opening {
-    connection: ConnectionKey,
+    call: Rc<CallState>,
     capacity: usize,
     released: Rc<Released>,
+    reports: Rc<Reports>,
     pub(super) intakes: SmallVec<[Rc<dyn Intake>; 2]>,
 }
 
 impl Opening {
-    pub(super) fn new(connection: ConnectionKey, capacity: usize, released: &Rc<Released>) -> Self {
-        Self { connection, capacity, released: released.clone(), intakes: SmallVec::new() }
+    pub(super) fn new<H: Hub>(call: &Rc<CallState>, capacity: usize, local: &Local<H>) -> Self {
+        let (released, reports) = (local.released.clone(), local.reports.clone());
+        Self { call: call.clone(), capacity, released, reports, intakes: SmallVec::new() }
     }
 
     fn open<T: DeserializeOwned + 'static>(&mut self) -> Upload<T> {
@@ -226,13 +232,13 @@ impl Opening {
             is_read: true,
         }));
         self.intakes.push(queue.clone());
-        let (released, connection) = (self.released.clone(), self.connection);
+        let (released, connection) = (self.released.clone(), self.call.connection);
         Upload { queue, released, connection }
     }
 }
 
 /// A type that a parameter of an asynchronous method may have: any type that serde can read
-/// without borrowing, or [`Upload`].
+/// without borrowing, [`Upload`], or [`Progress`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no parameter of an asynchronous hub method",
     note = "it is any type that implements `serde::de::DeserializeOwned`, or `tickhub::Upload`"
@@ -241,6 +247,10 @@ pub trait Parameter: Sized {
     /// How many streams of the client it is: one or none.
     #[doc(hidden)]
     const UPLOADS: usize;
+
+    /// How many arguments on the wire it is: one or none.
+    #[doc(hidden)]
+    const ARGUMENTS: usize;
 
     #[doc(hidden)]
     #[allow(private_interfaces)]
@@ -253,6 +263,7 @@ pub trait Parameter: Sized {
 
 impl<T: DeserializeOwned> Parameter for T {
     const UPLOADS: usize = 0;
+    const ARGUMENTS: usize = 1;
 
     #[allow(private_interfaces)]
     fn bind(arguments: &mut Arguments<'_>, _: &mut Opening) -> Result<Self, BindingError> {
@@ -266,10 +277,25 @@ impl<T: DeserializeOwned> Parameter for T {
 
 impl<T: DeserializeOwned + 'static> Parameter for Upload<T> {
     const UPLOADS: usize = 1;
+    const ARGUMENTS: usize = 0;
 
     #[allow(private_interfaces)]
     fn bind(_: &mut Arguments<'_>, opening: &mut Opening) -> Result<Self, BindingError> {
         Ok(opening.open())
+    }
+
+    fn check(_: &mut Arguments<'_>) -> Result<(), BindingError> {
+        Ok(())
+    }
+}
+
+impl<T: Serialize + 'static> Parameter for Progress<T> {
+    const UPLOADS: usize = 0;
+    const ARGUMENTS: usize = 0;
+
+    #[allow(private_interfaces)]
+    fn bind(_: &mut Arguments<'_>, opening: &mut Opening) -> Result<Self, BindingError> {
+        Ok(Progress::new(&opening.call, &opening.reports))
     }
 
     fn check(_: &mut Arguments<'_>) -> Result<(), BindingError> {

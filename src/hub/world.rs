@@ -46,8 +46,11 @@ struct Group {
 }
 
 /// The connections, groups and users of one hub. Two hubs share nothing (§6.1).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct World {
+    pub(super) index: u16,
+    /// The name under which classic clients know it.
+    pub(super) name: Rc<str>,
     pub(super) members: Members,
     group_names: HashMap<Rc<str>, u32>,
     groups: slab::Slab<Group>,
@@ -55,6 +58,17 @@ pub(super) struct World {
 }
 
 impl World {
+    pub(super) fn new(index: u16) -> Self {
+        Self {
+            index,
+            name: Rc::from(""),
+            members: Members::default(),
+            group_names: HashMap::default(),
+            groups: slab::Slab::new(),
+            users: HashMap::default(),
+        }
+    }
+
     /// The connection is part of the hub from now on.
     pub(super) fn enter(&mut self, key: ConnectionKey, connection: &Connection) {
         self.members.add(key.slot());
@@ -66,9 +80,7 @@ impl World {
     /// The connection is in no group any more, and no longer part of the hub.
     pub(super) fn leave(&mut self, key: ConnectionKey, connection: &mut Connection) {
         self.members.remove(key.slot());
-        for index in std::mem::take(&mut connection.groups) {
-            self.drop_member(index, key.slot());
-        }
+        self.leave_groups(key, connection);
         if let Some(user) = &connection.user
             && let Some(members) = self.users.get_mut(user)
         {
@@ -79,14 +91,29 @@ impl World {
         }
     }
 
+    /// The connection is in none of these groups any more; in those of other worlds it stays.
+    pub(super) fn leave_groups(&mut self, key: ConnectionKey, connection: &mut Connection) {
+        connection.groups.retain(|&mut (world, index)| {
+            if world == self.index {
+                self.drop_member(index, key.slot());
+            }
+            world != self.index
+        });
+    }
+
+    /// The name of a group.
+    pub(super) fn group_name(&self, index: u32) -> &str {
+        &self.groups[index as usize].name
+    }
+
     /// Adds a connection to a group, which exists from its first member on. Adding twice is no
-    /// error (COR-135).
+    /// error (COR-135). Whether it was no member before.
     pub(super) fn add_to_group(
         &mut self,
         key: ConnectionKey,
         connection: &mut Connection,
         name: &str,
-    ) {
+    ) -> bool {
         let index = if let Some(index) = self.group_names.get(name) {
             *index
         } else {
@@ -97,22 +124,27 @@ impl World {
             index
         };
         if self.groups[index as usize].members.add(key.slot()) {
-            connection.groups.push(index);
+            connection.groups.push((self.index, index));
+            return true;
         }
+        false
     }
 
-    /// Removes a connection from a group, which ends with its last member.
+    /// Removes a connection from a group, which ends with its last member. Whether it was one.
     pub(super) fn remove_from_group(
         &mut self,
         key: ConnectionKey,
         connection: &mut Connection,
         name: &str,
-    ) {
-        let Some(&index) = self.group_names.get(name) else { return };
-        if let Some(place) = connection.groups.iter().position(|group| *group == index) {
-            connection.groups.swap_remove(place);
-            self.drop_member(index, key.slot());
-        }
+    ) -> bool {
+        let Some(&index) = self.group_names.get(name) else { return false };
+        let group = (self.index, index);
+        let Some(place) = connection.groups.iter().position(|known| *known == group) else {
+            return false;
+        };
+        connection.groups.swap_remove(place);
+        self.drop_member(index, key.slot());
+        true
     }
 
     /// The members of a group; nobody, if there is no such group.

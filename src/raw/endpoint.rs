@@ -1,6 +1,5 @@
 //! One path without a hub: from pieces to what its handler reads.
 
-use std::any::Any;
 use std::time::Duration;
 
 use super::peer::Peer;
@@ -159,9 +158,5 @@ impl<R: Reading> Application for RawEndpoint<R> {
 
     fn deadline(&self) -> Option<Moment> {
         None
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

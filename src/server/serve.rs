@@ -13,6 +13,7 @@ use super::files::Files;
 use super::mailbox::{Mail, Post};
 use super::shard::Shard;
 use crate::auth::{Authenticate, Identity};
+use crate::classic::{ClassicHubs, ClassicOptions, PersistentConnection};
 use crate::hub::{Hub, HubOptions};
 use crate::protocol::http::{Headers, Request, Response};
 use crate::protocol::negotiate::Redirect;
@@ -70,6 +71,37 @@ impl Server {
     pub fn also_at<H: Hub>(self, path: &str, connection: ConnectionOptions) -> Self {
         let path = path.to_owned();
         self.endpoint(move |shard, _| shard.also_at::<H>(&path, connection.clone()))
+    }
+
+    /// Keeps a hub without a path of its own, for classic clients; see [`Server::classic`].
+    #[must_use]
+    pub fn host<H: Hub>(
+        self,
+        options: HubOptions,
+        hub: impl Fn(usize) -> H + Send + Sync + 'static,
+    ) -> Self {
+        self.endpoint(move |shard, number| shard.host(hub(number), options.clone()))
+    }
+
+    /// Serves hubs to clients of classic SignalR below `path`; see [`Shard::classic`].
+    #[must_use]
+    pub fn classic(self, path: &str, options: ClassicOptions, hubs: ClassicHubs) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, _| shard.classic(&path, options.clone(), &hubs))
+    }
+
+    /// Serves a PersistentConnection to clients of classic SignalR below `path`.
+    #[must_use]
+    pub fn persistent<P: PersistentConnection>(
+        self,
+        path: &str,
+        options: ClassicOptions,
+        code: impl Fn(usize) -> P + Send + Sync + 'static,
+    ) -> Self {
+        let path = path.to_owned();
+        self.endpoint(move |shard, number| {
+            shard.persistent(&path, code(number), options.clone())
+        })
     }
 
     /// Serves plain WebSockets at `path`.

@@ -3,6 +3,7 @@
 use super::config::{Config, HubPath, Settings};
 use super::error::{ConfigMistake, ConfigPlace, Error};
 use crate::base::Mistake;
+use crate::classic::ClassicOptions;
 use crate::hub::HubOptions;
 use crate::raw::RawOptions;
 use crate::transport::ConnectionOptions;
@@ -58,6 +59,19 @@ impl Setup {
         let place = self.serve(ConfigPlace::Hub(path.to_owned()));
         self.add(&place, &options.connection.mistakes());
         options.connection
+    }
+
+    /// A hub is kept without a path.
+    pub(super) fn hosted(&mut self, options: HubOptions) -> HubOptions {
+        self.add(&ConfigPlace::Server, &options.mistakes());
+        options
+    }
+
+    /// A classic mount comes to a path, with what is wrong with its hubs.
+    pub(super) fn classic(&mut self, path: &str, options: &ClassicOptions, hubs: Vec<Mistake>) {
+        let place = self.serve(ConfigPlace::Classic(path.to_owned()));
+        self.add(&place, &options.mistakes());
+        self.add(&place, &hubs);
     }
 
     /// A plain WebSocket comes to a path.

@@ -14,6 +14,7 @@ use super::mailbox::{Mailbox, Post};
 use super::setup::Setup;
 use crate::auth::Authenticate;
 use crate::base::{Moment, Rng, WallClock};
+use crate::classic::{ClassicHubs, ClassicOptions, PersistentConnection};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::{self, Driver, Listener};
 use crate::protocol::http::{Headers, Request, Response};
@@ -147,6 +148,37 @@ impl Shard {
     pub fn also_at<H: Hub>(mut self, path: &str, connection: ConnectionOptions) -> Self {
         let connection = self.setup.connection(path, connection);
         self.engine.add_mount::<H>(path, connection);
+        self
+    }
+
+    /// Keeps a hub without a path of its own, for classic clients; see [`Shard::classic`].
+    #[must_use]
+    pub fn host<H: Hub>(mut self, hub: H, options: HubOptions) -> Self {
+        let options = self.setup.hosted(options);
+        self.engine.host_hub(hub, options);
+        self
+    }
+
+    /// Serves hubs to clients of classic SignalR (ASP.NET SignalR 2.x) below `path`. The hubs were
+    /// added before, with [`Shard::hub`] or [`Shard::host`]: their groups, users and sends reach
+    /// the clients of both generations.
+    #[must_use]
+    pub fn classic(mut self, path: &str, options: ClassicOptions, hubs: &ClassicHubs) -> Self {
+        self.setup.classic(path, &options, hubs.mistakes(self.engine.hubs()));
+        self.engine.add_classic(path, options, hubs);
+        self
+    }
+
+    /// Serves a PersistentConnection to clients of classic SignalR below `path`.
+    #[must_use]
+    pub fn persistent<P: PersistentConnection>(
+        mut self,
+        path: &str,
+        code: P,
+        options: ClassicOptions,
+    ) -> Self {
+        self.setup.classic(path, &options, Vec::new());
+        self.engine.add_persistent(path, code, options);
         self
     }
 

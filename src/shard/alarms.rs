@@ -61,6 +61,12 @@ impl Engine {
                 let connection = stream.connection;
                 self.look_for_progress(key, connection);
             }
+            SocketStage::Farewell(outbox) => {
+                if outbox.is_in_flight() {
+                    // What is left does not get through.
+                    self.close_socket(key, true);
+                }
+            }
             SocketStage::Lingering(until) if *until <= now => self.close_socket(key, true),
             SocketStage::Lingering(until) => {
                 let until = *until;
@@ -99,10 +105,10 @@ impl Engine {
                 }
                 Stage::Handshaking | Stage::Open => {
                     let world = connection.world as usize;
-                    if connection.poll_ends <= now {
+                    if connection.poll_ends <= now && connection.classic.is_none() {
                         self.on_poll_alarm(key);
                     }
-                    self.apps[world].alarm(&mut self.registry, key);
+                    self.apps[world].borrow_mut().alarm(&mut self.registry, key);
                 }
             }
         }

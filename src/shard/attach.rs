@@ -244,7 +244,7 @@ impl Engine {
     }
 
     /// Answers the upgrade: the socket carries a connection from now on.
-    fn speak_frames(
+    pub(super) fn speak_frames(
         &mut self,
         socket_key: SocketKey,
         key: ConnectionKey,
@@ -320,7 +320,7 @@ impl Engine {
         let world = connection.world as usize;
         self.prolong(key, http.identity.take());
         self.speak_frames(socket, key, http, request, accept);
-        self.apps[world].resumed(&mut self.registry, key);
+        self.apps[world].borrow_mut().resumed(&mut self.registry, key);
         Ok(Answer::Upgraded)
     }
 
@@ -351,7 +351,7 @@ impl Engine {
     /// The application hears of a connection; what was posted before is read now (COR-027).
     pub(super) fn begin(&mut self, key: ConnectionKey) {
         let Some(world) = self.world_of(key) else { return };
-        self.apps[world].opened(&mut self.registry, key);
+        self.apps[world].borrow_mut().opened(&mut self.registry, key);
         if self.registry.get(key).is_some_and(|connection| !connection.backlog.is_empty()) {
             self.registry.wait(key);
         }
@@ -364,7 +364,7 @@ pub(super) fn ended() -> Response<'static> {
 }
 
 /// Whether a browser that follows the page of somebody else may open this (T-ORIGIN).
-fn from_our_pages(mount: &Mount, request: &Request<'_>) -> Result<(), Response<'static>> {
+pub(super) fn from_our_pages(mount: &Mount, request: &Request<'_>) -> Result<(), Response<'static>> {
     let options = &mount.options;
     let is_ours = options.allowed_origins.admit(request.head(), options.cors.as_ref());
     if is_ours { Ok(()) } else { Err(forbidden()) }

@@ -40,6 +40,14 @@ impl Engine {
             return;
         }
         let Some(socket_key) = connection.socket else { return };
+        if let Some(classic) = &connection.classic
+            && classic.is_answered
+        {
+            // Nobody receives over this socket any more, and the connection goes on.
+            self.detach(key);
+            self.part(key);
+            return;
+        }
         let Some(socket) = self.sockets.get_mut(socket_key) else { return };
         let SocketStage::WebSocket(websocket) = &mut socket.stage else { return };
         let closing = connection.stage == Stage::Closing;
@@ -90,6 +98,7 @@ impl Engine {
 
     /// The transports that are answers to HTTP requests.
     fn flush_http_transport(&mut self, key: ConnectionKey) {
+        self.registry.answer_long_poll(key);
         let Some(connection) = self.registry.get(key) else { return };
         if connection.polls() {
             self.flush_poll(key);

@@ -190,6 +190,9 @@ impl Engine {
             Some(Route::WebSocket(mount, otherwise)) => {
                 self.websocket_request(&mount, otherwise, key, http, request)
             }
+            Some(Route::Classic(mount, rest)) => {
+                self.classic_request(&mount, &rest, key, http, request)
+            }
             Some(Route::Http(index)) => self.handle(index, key, http, request),
             // `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7).
             None if request.method() == Method::Options && path == "*" => {
@@ -202,7 +205,12 @@ impl Engine {
     /// The client sends no more requests; those that came are still answered.
     pub(super) fn on_http_finished(&mut self, key: SocketKey) {
         let Some(mut http) = self.take_http(key) else { return };
-        if matches!(http.pending, Some(Pending::Poll { .. } | Pending::Exchange { .. })) {
+        if matches!(http.pending, Some(
+                Pending::Poll { .. }
+                    | Pending::Call { .. }
+                    | Pending::Start { .. }
+                    | Pending::Exchange { .. }
+            )) {
             // Who gives up a request that waits does so by ending its socket (§2.4).
             self.put_http(key, http);
             self.close_socket(key, false);

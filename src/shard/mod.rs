@@ -8,6 +8,7 @@ mod alarms;
 mod attach;
 #[cfg(feature = "sim")]
 mod check;
+mod classic;
 mod drain;
 mod exchange;
 mod flush;
@@ -19,13 +20,20 @@ mod routes;
 mod stream;
 mod websocket;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::auth::Authenticate;
-use crate::base::{ConnectionKey, Moment, Rng, SideTable, SocketKey, WallClock, Wheel};
+use crate::base::{
+    ConnectionKey, HashMap, Moment, Rng, SideTable, SocketKey, WallClock, Wheel,
+};
+use crate::classic::{
+    ClassicHubs, ClassicMount, ClassicOptions, Hubs, Model, Persistent, PersistentConnection,
+    keys_of,
+};
 use crate::hub::{
-    Application, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, InputEnd, Registry, Ring,
-    contained,
+    Application, ClassicHub, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, HubTable,
+    InputEnd, Registry, Ring, contained,
 };
 use crate::io::{Completion, Op};
 use crate::raw::{
@@ -34,6 +42,7 @@ use crate::raw::{
 use crate::transport::{ConnectionOptions, Socket, SocketStage};
 
 use alarms::Token;
+use classic::SharedMount;
 use drain::Drain;
 pub use exchange::Exchange;
 use exchange::Exchanges;
@@ -46,7 +55,11 @@ pub(crate) use routes::{HttpHandler, Redirector};
 /// Everything that one shard holds.
 pub(crate) struct Engine {
     registry: Registry,
-    apps: Vec<Box<dyn Application>>,
+    apps: Vec<Rc<RefCell<dyn Application>>>,
+    /// The hubs among them.
+    hubs: HubTable,
+    /// The classic mounts among them, by their world.
+    classics: HashMap<u16, SharedMount>,
     routes: Routes,
     before: Vec<Before>,
     schemes: Vec<Rc<dyn Authenticate>>,
@@ -77,6 +90,8 @@ impl Engine {
         Self {
             registry,
             apps: Vec::new(),
+            hubs: HubTable::default(),
+            classics: HashMap::default(),
             routes: Routes::default(),
             before: Vec::new(),
             schemes: Vec::new(),
@@ -104,11 +119,64 @@ impl Engine {
         options: HubOptions,
         connection: ConnectionOptions,
     ) {
+        let world = self.host_hub(hub, options);
+        self.routes.add_hub(path, Mount { world, options: Rc::new(connection) });
+    }
+
+    /// Keeps a hub that has no path of its own; returns its world.
+    pub(crate) fn host_hub<H: Hub>(&mut self, hub: H, options: HubOptions) -> u16 {
         let world = self.registry.add_world();
         let endpoint = HubEndpoint::new(hub, world, options, &self.registry);
         self.exchanges.know(endpoint.local());
-        self.apps.push(Box::new(endpoint));
-        self.routes.add_hub(path, Mount { world, options: Rc::new(connection) });
+        let endpoint = Rc::new(RefCell::new(endpoint));
+        self.hubs.add(&endpoint);
+        self.apps.push(endpoint);
+        world
+    }
+
+    /// Serves hubs to classic clients below a path.
+    pub(crate) fn add_classic(
+        &mut self,
+        path: &str,
+        options: ClassicOptions,
+        hubs: &ClassicHubs,
+    ) {
+        let world = self.registry.add_world();
+        let has_script = options.enable_javascript_proxies;
+        let hubs = Hubs::new(&mut self.registry, hubs, &self.hubs, has_script);
+        self.add_classic_mount(path, world, options, hubs);
+    }
+
+    /// Serves a PersistentConnection to classic clients below a path.
+    pub(crate) fn add_persistent<P: PersistentConnection>(
+        &mut self,
+        path: &str,
+        code: P,
+        options: ClassicOptions,
+    ) {
+        let world = self.registry.add_world();
+        let code = Persistent::new(&mut self.registry, code, world);
+        self.add_classic_mount(path, world, options, code);
+    }
+
+    fn add_classic_mount<M: Model>(
+        &mut self,
+        path: &str,
+        world: u16,
+        options: ClassicOptions,
+        model: M,
+    ) {
+        let keys = keys_of(&options, &mut self.registry.rng);
+        let mount = Mount { world, options: Rc::new(options.connection.clone()) };
+        let app = Rc::new(RefCell::new(ClassicMount::new(model, world, options, keys)));
+        self.apps.push(app.clone());
+        self.classics.insert(world, app);
+        self.routes.add_classic(path, mount);
+    }
+
+    /// The hubs that are served so far.
+    pub(crate) fn hubs(&self) -> &HubTable {
+        &self.hubs
     }
 
     /// Serves the first hub of type `H` at one more path.
@@ -117,12 +185,11 @@ impl Engine {
     ///
     /// When there is none.
     pub(crate) fn add_mount<H: Hub>(&mut self, path: &str, connection: ConnectionOptions) {
-        let is_one = |app: &mut Box<dyn Application>| app.as_any_mut().is::<HubEndpoint<H>>();
-        let Some(world) = self.apps.iter_mut().position(is_one) else {
+        let Some(hub) = self.hubs.find::<H>() else {
             let hub = std::any::type_name::<H>();
             panic!("also_at({path:?}): no hub of type {hub} is served yet")
         };
-        let world = u16::try_from(world).expect("worlds are counted in 16 bits");
+        let world = hub.borrow().world();
         self.routes.add_hub(path, Mount { world, options: Rc::new(connection) });
     }
 
@@ -136,7 +203,7 @@ impl Engine {
         let world = self.registry.add_world();
         let (interval, timeout) = (options.keep_alive_interval, options.keep_alive_timeout);
         let keep_alive = KeepAlive { interval, timeout };
-        self.apps.push(Box::new(RawEndpoint::new(Messages(handler), world, keep_alive)));
+        self.add_app(RawEndpoint::new(Messages(handler), world, keep_alive));
         let mount = Mount { world, options: Rc::new(options.connection()) };
         self.routes.add_websocket(path, mount, options.otherwise);
     }
@@ -149,8 +216,12 @@ impl Engine {
         options: ConnectionOptions,
     ) {
         let world = self.registry.add_world();
-        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, KeepAlive::default())));
+        self.add_app(RawEndpoint::new(Bytes(handler), world, KeepAlive::default()));
         self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
+    }
+
+    fn add_app(&mut self, app: impl Application) {
+        self.apps.push(Rc::new(RefCell::new(app)));
     }
 
     /// Answers requests at a path and below it.
@@ -215,16 +286,18 @@ impl Engine {
             let Some(connection) = self.registry.get(key) else { continue };
             if connection.transport.is_some() {
                 let world = connection.world as usize;
-                self.apps[world].resume(&mut self.registry, key);
+                self.apps[world].borrow_mut().resume(&mut self.registry, key);
             }
             self.admit_posts(key);
             self.resume_frames(key);
+            self.return_starts(key);
         }
         for key in std::mem::take(&mut self.resumed) {
             self.read_backlog(key);
         }
         self.run_apps();
         self.run_exchanges();
+        self.return_calls();
         self.advance_drain();
         self.settle();
         self.flush();
@@ -232,8 +305,8 @@ impl Engine {
     }
 
     fn run_apps(&mut self) {
-        for app in &mut self.apps {
-            app.turn(&mut self.registry);
+        for app in &self.apps {
+            app.borrow_mut().turn(&mut self.registry);
         }
     }
 
@@ -244,7 +317,7 @@ impl Engine {
         if has_work || !self.dirty.is_empty() || has_sockets {
             return Some(self.registry.now);
         }
-        let apps = self.apps.iter().filter_map(|app| app.deadline());
+        let apps = self.apps.iter().filter_map(|app| app.borrow().deadline());
         apps.chain(self.wheel.next_deadline()).chain(self.drain_deadline()).min()
     }
 
@@ -253,10 +326,8 @@ impl Engine {
         &mut self,
         work: impl FnOnce(&mut H, &mut Clients<'_>) -> T,
     ) -> Option<T> {
-        let endpoint = self
-            .apps
-            .iter_mut()
-            .find_map(|app| app.as_any_mut().downcast_mut::<HubEndpoint<H>>())?;
+        let endpoint = self.hubs.find::<H>()?;
+        let mut endpoint = endpoint.borrow_mut();
         let (hub, mut clients) = endpoint.enter(&mut self.registry);
         Some(work(hub, &mut clients))
     }
@@ -282,7 +353,7 @@ impl Engine {
     /// Whether nothing is left of anybody: for the simulator.
     #[cfg(feature = "sim")]
     pub(crate) fn is_quiet(&self) -> bool {
-        let apps_are_quiet = self.apps.iter().all(|app| app.is_quiet());
+        let apps_are_quiet = self.apps.iter().all(|app| app.borrow().is_quiet());
         let nobody_asks = self.exchanges.len() == 0 && apps_are_quiet;
         self.sockets.is_empty() && self.registry.is_quiet() && nobody_asks
     }
@@ -307,9 +378,10 @@ impl Engine {
                 let key = ending.key;
                 let Some(world) = self.world_of(key) else { continue };
                 tracing::debug!(reason = %ending.closed, "a connection ends");
-                let parting = self.apps[world].closed(&mut self.registry, key, &ending.closed);
+                let parting = self.apps[world].borrow_mut().closed(&mut self.registry, key, &ending.closed);
                 if self.registry.part(ending, parting) {
                     self.refuse_posts(key);
+                    self.refuse_starts(key);
                     self.forget_unless_carried(key);
                 }
             }
@@ -332,7 +404,8 @@ impl Engine {
             Some(SocketStage::Http(_)) => self.on_http(key, bytes),
             Some(SocketStage::WebSocket(_)) => self.on_frames(key, bytes),
             Some(SocketStage::EventStream(_)) => self.on_stream_input(key, bytes),
-            Some(SocketStage::Lingering(_) | SocketStage::Closing) | None => {}
+            Some(SocketStage::Farewell(_) | SocketStage::Lingering(_) | SocketStage::Closing)
+            | None => {}
         }
     }
 
@@ -344,7 +417,7 @@ impl Engine {
             SocketStage::WebSocket(_) => self.on_frames_ended(key),
             SocketStage::EventStream(_) => self.on_stream_lost(key),
             SocketStage::Lingering(_) => self.close_socket(key, false),
-            SocketStage::Closing => {}
+            SocketStage::Farewell(_) | SocketStage::Closing => {}
         }
     }
 
@@ -354,7 +427,10 @@ impl Engine {
         match &socket.stage {
             SocketStage::WebSocket(_) => self.on_frames_ended(key),
             SocketStage::EventStream(_) => self.on_stream_lost(key),
-            SocketStage::Http(_) | SocketStage::Lingering(_) | SocketStage::Closing => {}
+            SocketStage::Http(_)
+            | SocketStage::Farewell(_)
+            | SocketStage::Lingering(_)
+            | SocketStage::Closing => {}
         }
         self.close_socket(key, true);
     }
@@ -384,6 +460,12 @@ impl Engine {
                 // Those who post may have waited for this.
                 if self.registry.get(connection).is_some_and(|known| !known.posts.is_empty()) {
                     self.registry.mark(connection);
+                }
+            }
+            SocketStage::Farewell(outbox) => {
+                outbox.on_sent(&mut self.registry.pool);
+                if whole {
+                    self.flush_farewell(key);
                 }
             }
             SocketStage::Lingering(_) | SocketStage::Closing => {}
@@ -420,7 +502,7 @@ impl Engine {
                     self.on_pending_lost(key, pending);
                 }
             }
-            SocketStage::Lingering(_) | SocketStage::Closing => {}
+            SocketStage::Farewell(_) | SocketStage::Lingering(_) | SocketStage::Closing => {}
         }
     }
 
@@ -432,7 +514,7 @@ impl Engine {
             self.forget(key);
         } else if connection.is_resumable() {
             let world = connection.world as usize;
-            self.apps[world].input_ended(&mut self.registry, key, InputEnd::Lost);
+            self.apps[world].borrow_mut().input_ended(&mut self.registry, key, InputEnd::Lost);
         } else {
             // It leaves the tables at the end of the turn.
             self.registry.end(key, Closed::Lost);

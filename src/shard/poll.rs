@@ -61,7 +61,7 @@ impl Engine {
         let world = connection.world as usize;
         if connection.stage != Stage::Closing {
             let end = InputEnd::Closed { code: None, reason: "" };
-            self.apps[world].input_ended(&mut self.registry, key, end);
+            self.apps[world].borrow_mut().input_ended(&mut self.registry, key, end);
         }
         // Nobody comes for last words any more; a poll that waits still gets them.
         if let Some(connection) = self.registry.get_mut(key) {
@@ -83,7 +83,7 @@ impl Engine {
             self.answer_poll(socket, uncached(Response::text(200, "")));
         } else {
             let world = connection.world as usize;
-            self.apps[world].input_ended(&mut self.registry, key, InputEnd::Lost);
+            self.apps[world].borrow_mut().input_ended(&mut self.registry, key, InputEnd::Lost);
         }
     }
 
@@ -155,6 +155,8 @@ impl Engine {
             Pending::Poll { connection, .. }
             | Pending::Answer { connection }
             | Pending::Post { connection, .. } => connection,
+            Pending::Start { connection, .. } => connection,
+            Pending::Call { number, .. } => return self.registry.give_up_reply(number),
             Pending::Exchange { task, .. } => return self.exchanges.give_up(task),
         };
         let Some(connection) = self.registry.get_mut(key) else { return };
@@ -168,7 +170,13 @@ impl Engine {
                 connection.posts.retain(|waiting| *waiting != socket);
                 return;
             }
-            Pending::Exchange { .. } => return,
+            Pending::Start { .. } => {
+                if let Some(classic) = &mut connection.classic {
+                    classic.starts.retain(|waiting| *waiting != socket);
+                }
+                return;
+            }
+            Pending::Call { .. } | Pending::Exchange { .. } => return,
         }
         connection.time_polls(now);
         self.registry.mark(key);

@@ -81,7 +81,7 @@ impl Engine {
         }
         let world = connection.world as usize;
         let piece = Piece { kind: Kind::Binary, bytes, last: true };
-        self.apps[world].received(&mut self.registry, key, piece);
+        self.apps[world].borrow_mut().received(&mut self.registry, key, piece);
     }
 }
 

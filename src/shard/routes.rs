@@ -35,6 +35,8 @@ pub(super) enum Route {
     Redirect,
     Hub(Mount),
     WebSocket(Mount, Option<Otherwise>),
+    /// A classic mount, and what is behind its path.
+    Classic(Mount, String),
     Http(usize),
 }
 
@@ -42,7 +44,10 @@ impl Route {
     /// Where the path leads, if it makes connections.
     pub(super) fn mount(&self) -> Option<&Mount> {
         match self {
-            Self::Negotiate(mount) | Self::Hub(mount) | Self::WebSocket(mount, _) => Some(mount),
+            Self::Negotiate(mount)
+            | Self::Hub(mount)
+            | Self::WebSocket(mount, _)
+            | Self::Classic(mount, _) => Some(mount),
             Self::Redirect | Self::Http(_) => None,
         }
     }
@@ -56,6 +61,8 @@ pub(super) struct Routes {
     exact: Vec<(String, Route)>,
     prefixes: Vec<(String, usize)>,
     handlers: Vec<Handler>,
+    /// Matched by prefix of whole segments, in whatever letter case, the longest first (LEG-009).
+    classics: Vec<(String, Mount)>,
     /// Asked before the hub of their path, if there is one.
     redirectors: Vec<(String, Redirector)>,
 }
@@ -69,6 +76,11 @@ impl Routes {
 
     pub(super) fn add_websocket(&mut self, path: &str, mount: Mount, otherwise: Option<Otherwise>) {
         self.exact.push((normal(path), Route::WebSocket(mount, otherwise)));
+    }
+
+    pub(super) fn add_classic(&mut self, path: &str, mount: Mount) {
+        self.classics.push((normal(path), mount));
+        self.classics.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
     }
 
     pub(super) fn add_http(&mut self, path: &str, handler: Handler) {
@@ -97,6 +109,15 @@ impl Routes {
         }
         if self.redirectors.iter().any(|(known, _)| known.eq_ignore_ascii_case(trimmed)) {
             return Some(Route::Redirect);
+        }
+        let classic = self.classics.iter().find_map(|(prefix, mount)| {
+            let rest = path.get(prefix.len()..)?;
+            let is_below = rest.is_empty() || rest.starts_with('/');
+            (is_below && path[..prefix.len()].eq_ignore_ascii_case(prefix))
+                .then(|| Route::Classic(mount.clone(), rest.to_owned()))
+        });
+        if classic.is_some() {
+            return classic;
         }
         let below = |prefix: &str| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

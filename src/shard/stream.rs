@@ -61,8 +61,8 @@ impl Engine {
     }
 
     /// The client has dropped its event stream (COR-048).
-    pub(super) fn on_stream_lost(&mut self, socket: SocketKey) {
-        let Some(socket) = self.sockets.get(socket) else { return };
+    pub(super) fn on_stream_lost(&mut self, socket_key: SocketKey) {
+        let Some(socket) = self.sockets.get(socket_key) else { return };
         let SocketStage::EventStream(stage) = &socket.stage else { return };
         let key = stage.connection;
         let Some(connection) = self.registry.get(key) else { return };
@@ -70,8 +70,13 @@ impl Engine {
             self.registry.mark(key);
             return;
         }
+        if connection.is_resumable() {
+            // The socket is lost, and the connection with it is not.
+            self.close_socket(socket_key, false);
+            return;
+        }
         let world = connection.world as usize;
-        self.apps[world].input_ended(&mut self.registry, key, InputEnd::Lost);
+        self.apps[world].borrow_mut().input_ended(&mut self.registry, key, InputEnd::Lost);
     }
 
     pub(super) fn flush_stream(&mut self, key: ConnectionKey, socket_key: SocketKey) {
@@ -79,7 +84,8 @@ impl Engine {
             return;
         }
         let Some(connection) = self.registry.get(key) else { return };
-        if connection.departed && connection.outbox.is_empty() {
+        let is_answered = connection.classic.as_ref().is_some_and(|classic| classic.is_answered);
+        if (connection.departed || is_answered) && connection.outbox.is_empty() {
             self.end_stream(key, socket_key);
         }
     }

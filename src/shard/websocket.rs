@@ -44,7 +44,7 @@ impl Engine {
                 Event::Data { kind, bytes, last, .. } => {
                     if connection.stage != Stage::Closing || connection.owes_last_words() {
                         let piece = Piece { kind, bytes, last };
-                        self.apps[world].received(&mut self.registry, connection_key, piece);
+                        self.apps[world].borrow_mut().received(&mut self.registry, connection_key, piece);
                     }
                 }
                 Event::Ping(payload) => {
@@ -61,9 +61,9 @@ impl Engine {
                         stage.pong = Some(payload.as_ref().into());
                         self.registry.mark(connection_key);
                     }
-                    self.apps[world].heard(&mut self.registry, connection_key);
+                    self.apps[world].borrow_mut().heard(&mut self.registry, connection_key);
                 }
-                Event::Pong(_) => self.apps[world].heard(&mut self.registry, connection_key),
+                Event::Pong(_) => self.apps[world].borrow_mut().heard(&mut self.registry, connection_key),
                 Event::Close { code, reason } => {
                     stage.peer_closed = true;
                     let end = InputEnd::Closed { code, reason: &reason };
@@ -114,7 +114,7 @@ impl Engine {
             let ends = matches!(step, Step::Ended(_));
             if ends || step.bytes() > 0 {
                 let piece = Piece { kind, bytes: &mut out[..step.bytes()], last: ends };
-                self.apps[world].received(&mut self.registry, key, piece);
+                self.apps[world].borrow_mut().received(&mut self.registry, key, piece);
             }
             if !matches!(step, Step::Full(_)) {
                 break None;
@@ -186,7 +186,7 @@ impl Engine {
             return;
         }
         let world = connection.world as usize;
-        self.apps[world].input_ended(&mut self.registry, key, end);
+        self.apps[world].borrow_mut().input_ended(&mut self.registry, key, end);
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Alarm, Compressed, Framing, Outbox, OutboxLimits, Stateful, Transport};
+use super::{Alarm, Classic, Compressed, Framing, Outbox, OutboxLimits, Stateful, Transport};
 use crate::auth::{Cors, Identity, Origins, Policy};
 use crate::base::{Checklist, ConnectionId, Mistake, Moment, SocketKey};
 use crate::protocol::http::{self, RequestHead};
@@ -198,10 +198,12 @@ pub struct Connection {
     pub identity: Option<Box<Identity>>,
     /// Who it is for selectors by user.
     pub user: Option<Rc<str>>,
-    /// The groups it is in.
-    pub groups: SmallVec<[u32; 2]>,
+    /// The groups it is in: the world of each, and its index there.
+    pub groups: SmallVec<[(u16, u32); 2]>,
     /// Limits and times of its path.
     pub options: Rc<ConnectionOptions>,
+    /// What classic SignalR keeps for it.
+    pub classic: Option<Box<Classic>>,
     /// Where compression was agreed on.
     pub compression: Option<Box<Compressed>>,
     /// The part of the state that only hubs need.
@@ -279,6 +281,7 @@ impl Connection {
             user: None,
             groups: SmallVec::new(),
             options,
+            classic: None,
             compression: None,
             hub: HubState::default(),
             output_closed: false,
@@ -299,9 +302,15 @@ impl Connection {
         }
     }
 
-    /// Whether it goes over long polling.
+    /// Whether it goes over the long polling of ASP.NET Core.
     pub fn polls(&self) -> bool {
-        self.transport == Some(Transport::LongPolling)
+        self.transport == Some(Transport::LongPolling) && self.classic.is_none()
+    }
+
+    /// Whether it belongs to a world: a classic one may be in several.
+    pub fn is_in(&self, world: u16) -> bool {
+        self.world == world
+            || self.classic.as_ref().is_some_and(|classic| classic.hubs.contains(&world))
     }
 
     /// Whether it has ended and a poll is to hear of it: it is known until then.
@@ -339,7 +348,7 @@ impl Connection {
 
     /// Whether it survives the loss of its socket.
     pub fn is_resumable(&self) -> bool {
-        self.stateful.is_some() && self.stage == Stage::Open
+        (self.stateful.is_some() || self.classic.is_some()) && self.stage == Stage::Open
     }
 
     /// Whether its last words wait until the client has acknowledged what is before them.

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::io::Write as _;
 
+use crate::protocol::classic::forever_frame;
 use crate::protocol::event_stream;
-use crate::protocol::http::write_last_chunk;
+use crate::protocol::http::{write_chunk, write_last_chunk};
 use crate::protocol::negotiate::Transports;
 use crate::protocol::websocket::{self, Kind};
 
@@ -17,6 +18,9 @@ pub enum Transport {
     ServerSentEvents,
     /// One answer after the other towards the client, POSTs towards the server (§2.4).
     LongPolling,
+    /// An endless page of scripts towards the client, POSTs towards the server: classic SignalR
+    /// alone knows it.
+    ForeverFrame,
 }
 
 impl Transport {
@@ -26,6 +30,7 @@ impl Transport {
             Self::WebSockets => "WebSockets",
             Self::ServerSentEvents => "ServerSentEvents",
             Self::LongPolling => "LongPolling",
+            Self::ForeverFrame => "ForeverFrame",
         }
     }
 
@@ -35,12 +40,13 @@ impl Transport {
             Self::WebSockets => Transports::WEB_SOCKETS,
             Self::ServerSentEvents => Transports::SERVER_SENT_EVENTS,
             Self::LongPolling => Transports::LONG_POLLING,
+            Self::ForeverFrame => return false,
         })
     }
 
     /// Whether it carries any bytes, and not only text (§2.5).
     pub fn is_binary(self) -> bool {
-        self != Self::ServerSentEvents
+        matches!(self, Self::WebSockets | Self::LongPolling)
     }
 }
 
@@ -66,11 +72,18 @@ pub enum Framing {
     Event,
     /// The bytes as they are: the answer to a poll has one length for all of them.
     Plain,
+    /// The bytes as they are, in a chunk of their own: the answer to a classic poll begins before
+    /// its length is known.
+    PlainChunk,
+    /// One script of a forever frame, in a chunk of its own.
+    ScriptChunk,
+    /// One script of a forever frame, for a client of HTTP/1.0.
+    Script,
 }
 
 impl Framing {
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 8;
 
     /// Whether it is that of a WebSocket.
     pub fn is_websocket(self) -> bool {
@@ -84,18 +97,11 @@ impl Framing {
                 websocket::write_header(out, kind.into(), true, body.len());
                 out.extend_from_slice(body);
             }
-            Self::EventChunk => {
-                // How long an event becomes is known when it is written.
-                let start = out.len();
-                event_stream::write_event(out, body);
-                let mut size = [0; CHUNK_SIZE_BYTES_MAX];
-                let mut rest = &mut size[..];
-                write!(rest, "{:x}\r\n", out.len() - start).expect("a size has 16 digits at most");
-                let left = rest.len();
-                out.splice(start..start, size[..CHUNK_SIZE_BYTES_MAX - left].iter().copied());
-                out.extend_from_slice(b"\r\n");
-            }
+            Self::EventChunk => chunk(out, |out| event_stream::write_event(out, body)),
             Self::Event => event_stream::write_event(out, body),
+            Self::ScriptChunk => chunk(out, |out| forever_frame::write_script(out, body)),
+            Self::Script => forever_frame::write_script(out, body),
+            Self::PlainChunk => write_chunk(out, body),
             Self::Plain => out.extend_from_slice(body),
         }
     }
@@ -105,10 +111,22 @@ impl Framing {
     pub fn write_end(self, out: &mut Vec<u8>, code: u16, reason: &str) {
         match self {
             Self::WebSocket | Self::Compressed => websocket::write_close(out, Some(code), reason),
-            Self::EventChunk => write_last_chunk(out),
-            Self::Event | Self::Plain => {}
+            Self::EventChunk | Self::ScriptChunk | Self::PlainChunk => write_last_chunk(out),
+            Self::Event | Self::Script | Self::Plain => {}
         }
     }
+}
+
+/// Writes a chunk whose length is known when it is written.
+fn chunk(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    write(out);
+    let mut size = [0; CHUNK_SIZE_BYTES_MAX];
+    let mut rest = &mut size[..];
+    write!(rest, "{:x}\r\n", out.len() - start).expect("a size has 16 digits at most");
+    let left = rest.len();
+    out.splice(start..start, size[..CHUNK_SIZE_BYTES_MAX - left].iter().copied());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Sixteen digits and a line break.

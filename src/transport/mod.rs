@@ -2,6 +2,7 @@
 //! the queue of what is on its way to a client. Bytes and time go in, effects come out.
 
 mod alarm;
+mod classic;
 mod compression;
 mod connection;
 mod kind;
@@ -10,6 +11,7 @@ mod socket;
 mod stateful;
 
 pub use alarm::Alarm;
+pub use classic::{Classic, LongPoll, Notices, Replay, ReplayLimits, Start};
 pub use compression::{Codecs, Compressed};
 pub(crate) use connection::NEVER;
 pub use connection::{Connection, ConnectionOptions, HubState, Stage, UserId};

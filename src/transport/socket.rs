@@ -28,6 +28,8 @@ pub enum SocketStage {
     WebSocket(WebSocketStage),
     /// Events for a client.
     EventStream(EventStreamStage),
+    /// Somebody else carries the connection: what was begun for it is sent to its end.
+    Farewell(Box<Outbox>),
     /// Our direction is ended; theirs is read and discarded until it ends too, or until the time
     /// given here (T-KICK).
     Lingering(Moment),
@@ -83,6 +85,24 @@ pub enum Pending {
         reply_to: ReplyTo,
         /// What it brings.
         body: Vec<u8>,
+    },
+    /// A call of a classic client runs whose result is the answer.
+    Call {
+        /// The number under which the result comes.
+        number: u64,
+        /// The function that it is handed to.
+        callback: Option<Box<str>>,
+        /// How it is answered.
+        reply_to: ReplyTo,
+    },
+    /// A classic client waits for the beginning of its connection.
+    Start {
+        /// Which one.
+        connection: ConnectionKey,
+        /// The function that the answer is handed to.
+        callback: Option<Box<str>>,
+        /// How it is answered.
+        reply_to: ReplyTo,
     },
     /// The code that makes the answer runs.
     Exchange {

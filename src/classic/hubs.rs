@@ -1,0 +1,227 @@
+//! Hubs behind a classic mount: which of them a client listens to, and which one it calls.
+
+use std::borrow::Cow;
+
+use super::mount::{Asking, Model, Refusal, Sent, sum};
+use super::options::{ClassicHubOptions, ClassicHubs};
+use crate::auth::{Access, Identity};
+use crate::base::{ConnectionKey, HashMap};
+use crate::hub::{
+    Asked, ClientState, Closed, HubTable, Parting, Registry, ReplyPath, SharedHub, contained,
+};
+use crate::protocol::classic::call::{self, CallError};
+use crate::protocol::classic::hub_script::{self, ScriptHub, ScriptMethod};
+use crate::protocol::classic::{connection_data, errors};
+use crate::protocol::http::Head;
+use crate::protocol::hub_protocol::{Invocation, StreamIds};
+
+/// The hubs of one mount.
+pub(crate) struct Hubs {
+    hubs: Vec<Mounted>,
+    /// Their places by lower-case name (§4.8).
+    names: HashMap<Box<str>, usize>,
+    has_script: bool,
+}
+
+struct Mounted {
+    name: String,
+    world: u16,
+    options: ClassicHubOptions,
+    hub: SharedHub,
+}
+
+impl Hubs {
+    /// Those of the declared that are served; each gives its name to its world.
+    pub(crate) fn new(
+        registry: &mut Registry,
+        declared: &ClassicHubs,
+        table: &HubTable,
+        has_script: bool,
+    ) -> Self {
+        let (mut hubs, mut names) = (Vec::new(), HashMap::default());
+        for declared in &declared.declared {
+            let Some(hub) = (declared.find)(table) else { continue };
+            let (name, world) = (declared.name.clone(), hub.borrow().world());
+            registry.name_world(world, &name);
+            names.insert(name.to_lowercase().into(), hubs.len());
+            hubs.push(Mounted { name, world, options: declared.options.clone(), hub });
+        }
+        Self { hubs, names, has_script }
+    }
+
+    fn find(&self, name: &str) -> Option<&Mounted> {
+        let index = self.names.get(name).or_else(|| self.names.get(name.to_lowercase().as_str()))?;
+        self.hubs.get(*index)
+    }
+
+    fn of_worlds<'a>(&'a self, worlds: &'a [u16]) -> impl Iterator<Item = &'a Mounted> {
+        self.hubs.iter().filter(move |hub| worlds.contains(&hub.world))
+    }
+}
+
+impl Mounted {
+    fn allows(
+        &self,
+        registry: &mut Registry,
+        identity: Option<&Identity>,
+        head: Option<Head<'_>>,
+    ) -> bool {
+        let Some(policy) = &self.options.authorize else { return true };
+        let access = match head {
+            Some(head) => Access::request_of(identity, head),
+            None => Access::of(identity),
+        };
+        contained(|| policy.allows(&access)).unwrap_or_else(|panic| {
+            registry.count_panic();
+            tracing::error!(hub = self.name, panic, "a policy panicked; the answer is no");
+            false
+        })
+    }
+}
+
+/// The worlds of the hubs that a connection listens to.
+fn listened(registry: &Registry, key: ConnectionKey) -> Vec<u16> {
+    let classic = registry.get(key).and_then(|connection| connection.classic.as_deref());
+    classic.map(|classic| classic.hubs.to_vec()).unwrap_or_default()
+}
+
+impl Model for Hubs {
+    fn admit(&mut self, registry: &mut Registry, asking: &Asking<'_>) -> Result<Vec<u16>, Refusal> {
+        let data = asking.parameters.get("connectionData").unwrap_or_default();
+        let names = connection_data::read(data).map_err(|error| Refusal::Wrong(error.to_string()))?;
+        let mut worlds = Vec::with_capacity(names.len());
+        for name in &names {
+            let wrong = || Refusal::Wrong(errors::unknown_hub(name));
+            let hub = self.find(name).ok_or_else(wrong)?;
+            if hub.allows(registry, asking.identity, Some(asking.head)) {
+                worlds.push(hub.world);
+            }
+        }
+        // Who asks for hubs and may have none hears so; the others hear nothing of what they may
+        // not have (§1.6).
+        if worlds.is_empty() && !names.is_empty() { Err(Refusal::Denied) } else { Ok(worlds) }
+    }
+
+    fn connected(&mut self, registry: &mut Registry, key: ConnectionKey) -> (u16, bool) {
+        let worlds = listened(registry, key);
+        sum(self.of_worlds(&worlds).map(|known| known.hub.borrow_mut().connected(registry, key)))
+    }
+
+    fn reconnected(&mut self, registry: &mut Registry, key: ConnectionKey) -> bool {
+        let worlds = listened(registry, key);
+        let hubs = self.of_worlds(&worlds);
+        hubs.fold(true, |well, known| known.hub.borrow_mut().reconnected(registry, key) && well)
+    }
+
+    fn rejoin(&mut self, registry: &mut Registry, key: ConnectionKey, groups: &[String]) {
+        let worlds = listened(registry, key);
+        for known in self.of_worlds(&worlds) {
+            let of_hub = groups.iter().filter_map(|group| {
+                let (hub, name) = group.split_once('.')?;
+                (hub.to_lowercase() == known.name.to_lowercase()).then(|| name.to_owned())
+            });
+            let agreed =
+                known.hub.borrow_mut().rejoining(registry, key, of_hub.collect::<Vec<_>>());
+            registry.rejoin(key, known.world, &agreed);
+        }
+    }
+
+    fn received(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        data: Option<&mut [u8]>,
+        path: ReplyPath,
+        query: Option<&str>,
+    ) -> Result<Sent, Refusal> {
+        let nothing = || Refusal::Wrong("There is no call in the data.".into());
+        let data = data.ok_or_else(nothing)?;
+        let bytes = data.len();
+        let call = call::read(data).map_err(|error| Refusal::Wrong(error.to_string()))?;
+        let Some(known) = self.find(&call.hub) else {
+            return Err(Refusal::Wrong(errors::unknown_hub(&call.hub)));
+        };
+        let asked = Asked {
+            path,
+            called: format!("{}.{}", call.hub, call.method).into(),
+            state: call.state.map(ClientState::read).unwrap_or_default(),
+            query: query.map(Into::into),
+        };
+        let connection = registry.get_mut(key);
+        let (identity, head, detailed) = match connection {
+            Some(connection) => (
+                connection.identity.take(),
+                connection.request.take(),
+                connection.hub.detailed,
+            ),
+            None => (None, None, false),
+        };
+        let request = head.as_deref().map(|head| head.head());
+        let is_allowed = known.allows(registry, identity.as_deref(), request);
+        if let Some(connection) = registry.get_mut(key) {
+            connection.identity = identity;
+            connection.request = head;
+        }
+        let text = match (is_allowed, detailed) {
+            (true, _) => None,
+            (false, true) => Some(errors::unauthorized(&call.method, &known.name)),
+            (false, false) => Some(errors::invocation_failed(&asked.called)),
+        };
+        let number = registry.ask(key, asked);
+        let id = format!("{number}:{}", call.id);
+        if let Some(text) = text {
+            let mut record = Vec::new();
+            call::write_error(&mut record, &id, &CallError::of(text));
+            registry.reply(&id, record);
+            return Ok(Sent::Call(number));
+        }
+        let invocation = Invocation {
+            invocation_id: Some(Cow::Owned(id)),
+            target: call.method,
+            arguments: call.arguments,
+            stream_ids: StreamIds::default(),
+        };
+        known.hub.borrow_mut().invoke(registry, key, invocation, bytes);
+        Ok(Sent::Call(number))
+    }
+
+    fn ended(
+        &mut self,
+        registry: &mut Registry,
+        key: ConnectionKey,
+        reason: &Closed,
+        is_known: bool,
+    ) -> Parting {
+        let worlds = listened(registry, key);
+        let classic = registry.get(key).and_then(|connection| connection.classic.as_deref());
+        let met = classic.map(|classic| classic.met.to_vec()).unwrap_or_default();
+        let mut parting = Parting::Done;
+        for known in &self.hubs {
+            let hears = is_known && worlds.contains(&known.world);
+            if hears || met.contains(&known.world) {
+                let hub = &known.hub;
+                let ended = hub.borrow_mut().ended(registry, key, reason, hears);
+                if ended == Parting::Failed {
+                    parting = Parting::Failed;
+                }
+            }
+        }
+        parting
+    }
+
+    fn script(&self, _: &Registry, url: &str) -> Option<Vec<u8>> {
+        if !self.has_script {
+            return Some(hub_script::disabled().into());
+        }
+        let hubs = self.hubs.iter().map(|known| ScriptHub {
+            name: known.name.clone(),
+            verbatim: known.options.verbatim,
+            methods: known.hub.borrow().describe().into_iter().map(|method| ScriptMethod {
+                name: method.name,
+                verbatim: method.verbatim,
+                parameters: method.parameters,
+            }).collect(),
+        });
+        Some(hub_script::write(url, &hubs.collect::<Vec<_>>()).into_bytes())
+    }
+}

@@ -1,0 +1,141 @@
+//! Calls of classic clients that were not answered yet. The answer goes where the call came from:
+//! over the WebSocket, or as the answer to the request that brought it (§4.2).
+
+use super::super::registry::Registry;
+use super::ClientState;
+use crate::base::{ConnectionKey, SocketKey};
+use crate::protocol::classic::call;
+use crate::protocol::websocket::Kind;
+
+/// Where the answer to a call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplyPath {
+    /// Over the WebSocket of the connection; lost with it.
+    WebSocket,
+    /// To the request on this socket.
+    Request(SocketKey),
+}
+
+/// A call that is about to be made.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) path: ReplyPath,
+    /// Hub and method as the client spelled them, with a dot between.
+    pub(crate) called: Box<str>,
+    /// What it sent as the state of the hub.
+    pub(crate) state: ClientState,
+    /// The query of the request that brought it; over a WebSocket that of the upgrade counts.
+    pub(crate) query: Option<Box<str>>,
+}
+
+/// A call that was not answered yet.
+#[derive(Debug)]
+pub(super) struct Reply {
+    connection: ConnectionKey,
+    asked: Asked,
+}
+
+/// The answer to a call that came as a request.
+#[derive(Debug)]
+pub(crate) struct Returned {
+    pub(crate) socket: SocketKey,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Registry {
+    /// Remembers where a call is to be answered. The number stands in front of its id while it
+    /// runs.
+    pub(crate) fn ask(&mut self, connection: ConnectionKey, asked: Asked) -> u64 {
+        let number = self.classic.next_reply;
+        self.classic.next_reply += 1;
+        self.classic.replies.insert(number, Reply { connection, asked });
+        if let Some(classic) = self.get_mut(connection).and_then(|known| known.classic.as_mut()) {
+            classic.calls += 1;
+        }
+        number
+    }
+
+    /// What a call was, by the id it has while it runs.
+    pub(in crate::hub) fn asked(&self, id: &str) -> Option<&Asked> {
+        Some(&self.classic.replies.get(&number_of(id)?)?.asked)
+    }
+
+    /// The state that came with a call.
+    pub(in crate::hub) fn client_state(&mut self, number: Option<u64>) -> &mut ClientState {
+        let reply = number.and_then(|number| self.classic.replies.get_mut(&number));
+        match reply {
+            Some(reply) => &mut reply.asked.state,
+            None => {
+                self.classic.nobody = ClientState::default();
+                &mut self.classic.nobody
+            }
+        }
+    }
+
+    /// The query of the request that brought a call, if it was not the WebSocket.
+    pub(in crate::hub) fn query_of(&self, number: u64) -> Option<&str> {
+        self.classic.replies.get(&number)?.asked.query.as_deref()
+    }
+
+    /// What a call has changed in the state of its client, as JSON.
+    pub(in crate::hub) fn changes_of(&self, number: Option<u64>) -> Option<String> {
+        let reply = self.classic.replies.get(&number?)?;
+        call::state_text(reply.asked.state.changes()?)
+    }
+
+    /// Answers a call with the completion that was written under its id.
+    pub(in crate::hub) fn reply(&mut self, id: &str, mut record: Vec<u8>) {
+        let Some(reply) = number_of(id).and_then(|number| self.classic.replies.remove(&number))
+        else {
+            return;
+        };
+        let Reply { connection: key, asked } = reply;
+        if let Some(changes) = asked.state.changes() {
+            call::add_state(&mut record, changes);
+        }
+        let connection = self.get_mut(key);
+        let mut is_carried = false;
+        if let Some(connection) = connection {
+            is_carried = connection.socket.is_some() && connection.is_open();
+            if let Some(classic) = &mut connection.classic {
+                classic.calls -= 1;
+            }
+        }
+        match asked.path {
+            ReplyPath::Request(socket) => {
+                self.classic.returned.push(Returned { socket, body: record });
+            }
+            ReplyPath::WebSocket if is_carried => {
+                let framing = self.get(key).map(|connection| connection.framing);
+                if let Some(framing) = framing.filter(|framing| framing.is_websocket()) {
+                    self.control(key, |out| framing.write(out, Kind::Text, &record));
+                }
+            }
+            ReplyPath::WebSocket => {}
+        }
+    }
+
+    /// Nobody waits for the answer to a call any more.
+    pub(crate) fn give_up_reply(&mut self, number: u64) {
+        let Some(reply) = self.classic.replies.remove(&number) else { return };
+        let connection = self.get_mut(reply.connection);
+        if let Some(classic) = connection.and_then(|known| known.classic.as_mut()) {
+            classic.calls -= 1;
+        }
+    }
+
+    /// Takes the answers to requests.
+    pub(crate) fn take_returned(&mut self) -> Vec<Returned> {
+        std::mem::take(&mut self.classic.returned)
+    }
+
+    /// Whether answers to requests wait to be sent.
+    pub(crate) fn has_returned(&self) -> bool {
+        !self.classic.returned.is_empty()
+    }
+}
+
+/// The number in front of an id.
+pub(in crate::hub) fn number_of(id: &str) -> Option<u64> {
+    id.split_once(':')?.0.parse().ok()
+}
