@@ -25,6 +25,11 @@ impl Rng {
         self.0.next_u64()
     }
 
+    /// Fills `bytes` with random ones.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
+    }
+
     /// A number below `bound` (which is not zero).
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "a range has at least one number");

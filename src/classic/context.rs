@@ -1,5 +1,6 @@
 //! What the code of a PersistentConnection can do.
 
+use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
 use serde::Serialize;
@@ -9,8 +10,7 @@ use super::persistent::PersistentConnection;
 use crate::auth::Identity;
 use crate::base::{ConnectionId, ConnectionKey, Keyed as _, ToConnectionId};
 use crate::hub::{Clients, Delivery, HubError, Registry};
-use crate::protocol::classic::json;
-use crate::protocol::classic::parameters::Parameters;
+use crate::protocol::classic::{Parameters, write_json};
 use crate::protocol::http::RequestHead;
 use crate::transport::Transport;
 
@@ -108,7 +108,7 @@ impl<'a> Peers<'a> {
         select: impl FnOnce(&Registry, &mut Vec<u32>),
     ) -> Delivery {
         let mut element = Vec::new();
-        match json::write(&mut element, value) {
+        match write_json(&mut element, value) {
             Ok(()) => self.registry.broadcast_element(select, &element),
             Err(error) => {
                 tracing::error!(%error, "a value for classic clients cannot be written");
@@ -175,8 +175,8 @@ impl<'a, P: PersistentConnection> PersistentContext<'a, P> {
     /// Repeated ones are joined with commas (§1.3).
     pub fn query(&self, name: &str) -> Option<String> {
         let opened = self.request().map(|request| request.head().raw_query());
-        let parameters = Parameters::of_query(self.query.or(opened)?);
-        parameters.get(name).map(str::to_owned)
+        let parameters = Parameters::new(self.query.or(opened)?, b"");
+        parameters.query(name).map(Cow::into_owned)
     }
 
     /// What is kept for this connection.

@@ -9,9 +9,10 @@ use crate::base::{ConnectionKey, HashMap};
 use crate::hub::{
     Asked, ClientState, Closed, HubTable, Parting, Registry, ReplyPath, SharedHub, contained,
 };
-use crate::protocol::classic::call::{self, CallError};
-use crate::protocol::classic::hub_script::{self, ScriptHub, ScriptMethod};
-use crate::protocol::classic::{connection_data, errors};
+use crate::protocol::classic::{
+    Failure, HubDescription, HubScript, MethodDescription, errors, hub_names, write_error,
+};
+use crate::protocol::classic;
 use crate::protocol::http::Head;
 use crate::protocol::hub_protocol::{Invocation, StreamIds};
 
@@ -20,7 +21,7 @@ pub(crate) struct Hubs {
     hubs: Vec<Mounted>,
     /// Their places by lower-case name (§4.8).
     names: HashMap<Box<str>, usize>,
-    has_script: bool,
+    script: HubScript,
 }
 
 struct Mounted {
@@ -46,7 +47,8 @@ impl Hubs {
             names.insert(name.to_lowercase().into(), hubs.len());
             hubs.push(Mounted { name, world, options: declared.options.clone(), hub });
         }
-        Self { hubs, names, has_script }
+        let script = if has_script { script_of(&hubs) } else { HubScript::disabled() };
+        Self { hubs, names, script }
     }
 
     fn find(&self, name: &str) -> Option<&Mounted> {
@@ -87,8 +89,8 @@ fn listened(registry: &Registry, key: ConnectionKey) -> Vec<u16> {
 
 impl Model for Hubs {
     fn admit(&mut self, registry: &mut Registry, asking: &Asking<'_>) -> Result<Vec<u16>, Refusal> {
-        let data = asking.parameters.get("connectionData").unwrap_or_default();
-        let names = connection_data::read(data).map_err(|error| Refusal::Wrong(error.to_string()))?;
+        let names = hub_names(asking.parameters.query("connectionData").as_deref())
+            .map_err(|error| Refusal::Wrong(error.to_string()))?;
         let mut worlds = Vec::with_capacity(names.len());
         for name in &names {
             let wrong = || Refusal::Wrong(errors::unknown_hub(name));
@@ -137,13 +139,15 @@ impl Model for Hubs {
         let nothing = || Refusal::Wrong("There is no call in the data.".into());
         let data = data.ok_or_else(nothing)?;
         let bytes = data.len();
-        let call = call::read(data).map_err(|error| Refusal::Wrong(error.to_string()))?;
+        let call = classic::Invocation::read(data);
+        let call = call.map_err(|refused| Refusal::Wrong(refused.to_string()))?;
         let Some(known) = self.find(&call.hub) else {
             return Err(Refusal::Wrong(errors::unknown_hub(&call.hub)));
         };
         let asked = Asked {
             path,
-            called: format!("{}.{}", call.hub, call.method).into(),
+            hub: call.hub.as_ref().into(),
+            method: call.method.as_ref().into(),
             state: call.state.map(ClientState::read).unwrap_or_default(),
             query: query.map(Into::into),
         };
@@ -164,14 +168,14 @@ impl Model for Hubs {
         }
         let text = match (is_allowed, detailed) {
             (true, _) => None,
-            (false, true) => Some(errors::unauthorized(&call.method, &known.name)),
-            (false, false) => Some(errors::invocation_failed(&asked.called)),
+            (false, true) => Some(errors::not_authorized(&known.name, &call.method)),
+            (false, false) => Some(errors::invocation_failed(&call.hub, &call.method)),
         };
         let number = registry.ask(key, asked);
-        let id = format!("{number}:{}", call.id);
+        let id = format!("{number}:{}", call.id.as_json());
         if let Some(text) = text {
             let mut record = Vec::new();
-            call::write_error(&mut record, &id, &CallError::of(text));
+            write_error(&mut record, call.id.as_json(), &Failure::plain(&text), None);
             registry.reply(&id, record);
             return Ok(Sent::Call(number));
         }
@@ -210,18 +214,29 @@ impl Model for Hubs {
     }
 
     fn script(&self, _: &Registry, url: &str) -> Option<Vec<u8>> {
-        if !self.has_script {
-            return Some(hub_script::disabled().into());
-        }
-        let hubs = self.hubs.iter().map(|known| ScriptHub {
-            name: known.name.clone(),
-            verbatim: known.options.verbatim,
-            methods: known.hub.borrow().describe().into_iter().map(|method| ScriptMethod {
-                name: method.name,
-                verbatim: method.verbatim,
-                parameters: method.parameters,
-            }).collect(),
-        });
-        Some(hub_script::write(url, &hubs.collect::<Vec<_>>()).into_bytes())
+        let mut out = Vec::new();
+        self.script.write(&mut out, url);
+        Some(out)
     }
+}
+
+/// The script for these hubs; names that cannot stand in one were told when the mount was added.
+fn script_of(hubs: &[Mounted]) -> HubScript {
+    let shapes: Vec<_> = hubs.iter().map(|known| known.hub.borrow().describe()).collect();
+    let described = hubs.iter().zip(&shapes).map(|(known, methods)| HubDescription {
+        name: &known.name,
+        verbatim: known.options.verbatim,
+        methods: methods
+            .iter()
+            .map(|method| MethodDescription {
+                name: &method.name,
+                verbatim: method.verbatim,
+                parameters: method.parameters.iter().map(String::as_str).collect(),
+            })
+            .collect(),
+    });
+    HubScript::new(&described.collect::<Vec<_>>()).unwrap_or_else(|error| {
+        tracing::error!(%error, "the script for classic clients cannot be written");
+        HubScript::disabled()
+    })
 }

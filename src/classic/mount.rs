@@ -7,7 +7,7 @@ use crate::auth::Identity;
 use crate::auth::protect::KeyRing;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment};
 use crate::hub::{Application, Closed, InputEnd, Parting, Piece, Registry, ReplyPath, Welcome};
-use crate::protocol::classic::parameters::Parameters;
+use crate::protocol::classic::{KEEP_ALIVE, Parameters};
 use crate::protocol::http::{Head, RequestHead};
 use crate::protocol::websocket::Kind;
 use crate::transport::{Classic, Connection, NEVER, Start, Transport};
@@ -15,7 +15,7 @@ use crate::transport::{Classic, Connection, NEVER, Start, Transport};
 /// A request that wants to know whether it may come in.
 pub(crate) struct Asking<'a> {
     pub(crate) head: Head<'a>,
-    pub(crate) parameters: &'a Parameters,
+    pub(crate) parameters: &'a Parameters<'a>,
     pub(crate) identity: Option<&'a Identity>,
 }
 
@@ -418,7 +418,7 @@ impl<M: Model> Application for ClassicMount<M> {
             classic.replay.expire(now, classic.limits.age, pool);
             let is_answered = classic.is_answered;
             let sign: &[u8] = match &classic.poll {
-                None => b"{}",
+                None => KEEP_ALIVE,
                 Some(poll) if poll.callback.is_some() => b"",
                 Some(_) => b" ",
             };

@@ -7,6 +7,7 @@ use crate::auth::Policy;
 use crate::auth::protect::KeyRing;
 use crate::base::{Checklist, Mistake};
 use crate::hub::{Hub, HubTable, SharedHub};
+use crate::protocol::classic::TransportName;
 use crate::transport::{ConnectionOptions, ReplayLimits};
 
 /// What may be set for a classic mount, with the names and defaults of the field (§6.1).
@@ -62,6 +63,17 @@ pub struct ClassicTransports {
     pub forever_frame: bool,
     /// `longPolling`.
     pub long_polling: bool,
+}
+
+impl ClassicTransports {
+    pub(crate) fn serves(self, transport: TransportName) -> bool {
+        match transport {
+            TransportName::WebSockets => self.web_sockets,
+            TransportName::ServerSentEvents => self.server_sent_events,
+            TransportName::ForeverFrame => self.forever_frame,
+            TransportName::LongPolling => self.long_polling,
+        }
+    }
 }
 
 impl Default for ClassicTransports {

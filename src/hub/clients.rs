@@ -7,7 +7,7 @@ use super::delivery::Delivery;
 use super::error::HubError;
 use super::registry::Registry;
 use crate::base::{ConnectionKey, Keyed as _, ToConnectionId};
-use crate::protocol::classic::call;
+use crate::protocol::classic::write_call;
 use crate::protocol::hub_protocol::{HubProtocolKind, ToArguments};
 use crate::protocol::websocket::Kind;
 
@@ -244,7 +244,7 @@ impl Audience<'_> {
             |registry, slots| select(registry, world, &target, &except, slots),
             |protocol, out| match protocol {
                 HubProtocolKind::Classic => {
-                    call::write_call(out, &hub, method, &arguments, state.as_deref())
+                    write_call(out, &hub, method, &arguments, state.as_deref())
                 }
                 _ => protocol.write_invocation(out, None, method, &arguments),
             },

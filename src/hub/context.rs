@@ -1,5 +1,6 @@
 //! What a hub method can do.
 
+use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
 use super::Hub;
@@ -10,7 +11,7 @@ use super::error::HubError;
 use super::registry::Registry;
 use crate::auth::Identity;
 use crate::base::{ConnectionId, ConnectionKey};
-use crate::protocol::classic::parameters::Parameters;
+use crate::protocol::classic::Parameters;
 use crate::protocol::http::RequestHead;
 use crate::transport::Transport;
 
@@ -93,7 +94,7 @@ impl<'a, H: Hub> Context<'a, H> {
         let registry = &self.clients.registry;
         let opened = self.request().map(|request| request.head().raw_query());
         let query = self.asked.and_then(|number| registry.query_of(number)).or(opened)?;
-        Parameters::of_query(query).get(name).map(str::to_owned)
+        Parameters::new(query, b"").query(name).map(Cow::into_owned)
     }
 
     /// Every connection of the hub but the calling one.

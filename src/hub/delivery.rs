@@ -309,7 +309,7 @@ impl Protocols {
     }
 
     fn iter(self) -> impl Iterator<Item = HubProtocolKind> {
-        let all = HubProtocolKind::EVERY.iter().copied();
+        let all = HubProtocolKind::WITH_CLASSIC.iter().copied();
         all.filter(move |protocol| self.0 & 1 << protocol.index() != 0)
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Registry {
     /// What clients were asked; shared with those who wait for the answers.
     pub(super) questions: Rc<RefCell<Questions>>,
     /// One message, encoded in each hub protocol that its audience speaks.
-    pub(super) bodies: [Vec<u8>; HubProtocolKind::COUNT],
+    pub(super) bodies: [Vec<u8>; HubProtocolKind::WITH_CLASSIC.len()],
     /// Every hub protocol that was ever chosen here.
     pub(super) spoken: Protocols,
     pub(super) answer: Vec<u8>,

@@ -2,6 +2,7 @@
 //!
 //! No sockets, no clock, no threads: of the project this layer sees only [`crate::base`].
 
+pub mod classic;
 pub mod event_stream;
 pub mod http;
 pub mod hub_protocol;

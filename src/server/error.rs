@@ -74,6 +74,8 @@ pub enum ConfigPlace {
     EveryHub,
     /// The hub, or the connection without a hub, at a path.
     Hub(String),
+    /// The hubs, or the PersistentConnection, of classic SignalR below a path.
+    Classic(String),
     /// The plain WebSocket at a path.
     WebSocket(String),
     /// Ordinary requests at a path and below it.
@@ -97,7 +99,9 @@ impl ConfigPlace {
 
     fn path(&self) -> Option<&str> {
         match self {
-            Self::Hub(path) | Self::WebSocket(path) | Self::Http(path) => Some(path),
+            Self::Hub(path) | Self::Classic(path) | Self::WebSocket(path) | Self::Http(path) => {
+                Some(path)
+            }
             Self::File | Self::Server | Self::EveryHub => None,
         }
     }

@@ -99,8 +99,8 @@ impl Framing {
             }
             Self::EventChunk => chunk(out, |out| event_stream::write_event(out, body)),
             Self::Event => event_stream::write_event(out, body),
-            Self::ScriptChunk => chunk(out, |out| forever_frame::write_script(out, body)),
-            Self::Script => forever_frame::write_script(out, body),
+            Self::ScriptChunk => chunk(out, |out| forever_frame::write_message(out, body)),
+            Self::Script => forever_frame::write_message(out, body),
             Self::PlainChunk => write_chunk(out, body),
             Self::Plain => out.extend_from_slice(body),
         }

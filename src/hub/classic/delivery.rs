@@ -3,9 +3,8 @@
 use super::super::delivery::Delivery;
 use super::super::registry::Registry;
 use crate::base::{ConnectionKey, Pool, Shared};
-use crate::protocol::classic::cursor::Cursor;
-use crate::protocol::classic::envelope::{self, Envelope};
-use crate::protocol::classic::jsonp;
+use crate::protocol::classic::jsonp::Callback;
+use crate::protocol::classic::{Cursor, Envelope, messages_in};
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::websocket::Kind;
 use crate::transport::{Classic, Connection, Framing, LongPoll, Notices, Outbox, Stage};
@@ -19,7 +18,7 @@ impl Registry {
     /// The number of the last message that a client has seen; nothing, if the cursor comes from
     /// somewhere else (LEG-103).
     pub(crate) fn number_at(&self, cursor: &str) -> Option<u64> {
-        let cursor = Cursor::parse(cursor)?;
+        let cursor: Cursor = cursor.parse().ok()?;
         (cursor.epoch == self.classic.epoch && cursor.number <= self.classic.number)
             .then_some(cursor.number)
     }
@@ -30,7 +29,7 @@ impl Registry {
         self.classic.number += 1;
         let cursor = self.cursor();
         let body = &self.bodies[HubProtocolKind::Classic.index()];
-        let kept = self.pool.fill(|out| envelope::write_one(out, cursor, body));
+        let kept = self.pool.fill(|out| Envelope::at(cursor).write(out, [&body[..]]));
         let mut framed: [Option<Shared>; Framing::COUNT] = Default::default();
         let mut delivery = Delivery::default();
         for &slot in &self.audience {
@@ -120,9 +119,9 @@ impl Registry {
         let envelope = Envelope {
             cursor: self.cursor(),
             initialized: notices.initialized,
-            terminate: notices.terminate,
-            groups: groups.as_deref(),
-            delay: None,
+            terminates: notices.terminate,
+            groups_token: groups.as_deref(),
+            poll_delay_ms: None,
         };
         let mut body = Vec::new();
         envelope.write(&mut body, std::iter::empty());
@@ -215,17 +214,16 @@ impl Registry {
         let envelope = Envelope {
             cursor: Cursor { number, ..head },
             initialized: notices.initialized,
-            terminate: notices.terminate,
-            groups: groups.as_deref(),
-            delay: (!delay.is_zero()).then_some(delay),
+            terminates: notices.terminate,
+            groups_token: groups.as_deref(),
+            poll_delay_ms: (!delay.is_zero()).then_some(delay.as_millis() as u64),
         };
         let mut body = Vec::new();
-        let elements = messages().map(|(_, kept)| envelope::element(kept.as_slice()));
-        match &callback {
-            None => envelope.write(&mut body, elements),
-            Some(callback) => {
-                jsonp::write(&mut body, callback, |out| envelope.write(out, elements));
-            }
+        envelope.write(&mut body, messages().map(|(_, kept)| messages_in(kept.as_slice())));
+        // It was looked at when the poll came.
+        if let Some(callback) = callback.as_deref().and_then(|name| Callback::parse(name).ok()) {
+            let json = std::mem::take(&mut body);
+            callback.write(&mut body, &json);
         }
         classic.is_answered = true;
         self.write_to_stream(key, &body);

@@ -11,8 +11,10 @@ use serde::Serialize;
 use super::super::call::CallState;
 use super::super::error::HubError;
 use super::super::registry::Registry;
-use crate::base::ConnectionKey;
-use crate::protocol::classic::{call, errors};
+use super::replies::add_state;
+use crate::base::{ConnectionKey, Keyed as _};
+use crate::protocol::classic::{errors, write_progress};
+use crate::protocol::hub_protocol::shown;
 
 /// Reports to the caller of a method while it runs: a parameter of asynchronous methods, behind
 /// all others. On the wire it is no argument.
@@ -61,11 +63,11 @@ impl<T: Serialize> Progress<T> {
     /// The call was answered already (§4.6), or the value cannot be written as JSON.
     pub fn report(&self, value: &T) -> Result<(), HubError> {
         if self.call.is_over.get() {
-            return Err(HubError::internal("InvalidOperationException", errors::LATE_PROGRESS));
+            return Err(HubError::internal("InvalidOperationException", errors::PROGRESS_AFTER_COMPLETION));
         }
         let Some(id) = self.call.classic_id() else { return Ok(()) };
         let mut element = Vec::new();
-        call::write_progress(&mut element, &id, value)
+        write_progress(&mut element, shown(&id), value, None)
             .map_err(|error| HubError::internal("InvalidOperationException", error.detail))?;
         let report = Report { connection: self.call.connection, id, element };
         self.reports.0.borrow_mut().push_back(report);
@@ -100,9 +102,9 @@ impl Reports {
             // Who was answered hears no more of it (§4.6).
             let Some(asked) = registry.asked(&id) else { continue };
             if let Some(changes) = asked.state.changes() {
-                call::add_state(&mut element, changes);
+                add_state(&mut element, &changes);
             }
-            let slot = crate::base::Keyed::slot(connection);
+            let slot = connection.slot();
             let delivered = registry.broadcast_element(
                 |registry, slots| {
                     if registry.get(connection).is_some() {

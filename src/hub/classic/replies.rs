@@ -4,7 +4,6 @@
 use super::super::registry::Registry;
 use super::ClientState;
 use crate::base::{ConnectionKey, SocketKey};
-use crate::protocol::classic::call;
 use crate::protocol::websocket::Kind;
 
 /// Where the answer to a call goes.
@@ -20,12 +19,20 @@ pub(crate) enum ReplyPath {
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) path: ReplyPath,
-    /// Hub and method as the client spelled them, with a dot between.
-    pub(crate) called: Box<str>,
+    /// Hub and method as the client spelled them.
+    pub(crate) hub: Box<str>,
+    pub(crate) method: Box<str>,
     /// What it sent as the state of the hub.
     pub(crate) state: ClientState,
     /// The query of the request that brought it; over a WebSocket that of the upgrade counts.
     pub(crate) query: Option<Box<str>>,
+}
+
+impl Asked {
+    /// Hub and method, for error texts.
+    pub(in crate::hub) fn called(&self) -> (&str, &str) {
+        (&self.hub, &self.method)
+    }
 }
 
 /// A call that was not answered yet.
@@ -79,8 +86,7 @@ impl Registry {
 
     /// What a call has changed in the state of its client, as JSON.
     pub(in crate::hub) fn changes_of(&self, number: Option<u64>) -> Option<String> {
-        let reply = self.classic.replies.get(&number?)?;
-        call::state_text(reply.asked.state.changes()?)
+        self.classic.replies.get(&number?)?.asked.state.changes()
     }
 
     /// Answers a call with the completion that was written under its id.
@@ -91,7 +97,7 @@ impl Registry {
         };
         let Reply { connection: key, asked } = reply;
         if let Some(changes) = asked.state.changes() {
-            call::add_state(&mut record, changes);
+            add_state(&mut record, &changes);
         }
         let connection = self.get_mut(key);
         let mut is_carried = false;
@@ -138,4 +144,12 @@ impl Registry {
 /// The number in front of an id.
 pub(in crate::hub) fn number_of(id: &str) -> Option<u64> {
     id.split_once(':')?.0.parse().ok()
+}
+
+/// Adds what has changed in the state of a client to a message for it, which is an object.
+pub(super) fn add_state(message: &mut Vec<u8>, changes: &str) {
+    message.pop();
+    message.extend_from_slice(b",\"S\":");
+    message.extend_from_slice(changes.as_bytes());
+    message.push(b'}');
 }

@@ -13,6 +13,8 @@ use crate::base::Shared;
 #[derive(Clone, Debug)]
 pub struct Response<'a> {
     status: u16,
+    /// In place of the usual one.
+    reason: Option<&'static str>,
     headers: Headers,
     body: Body<'a>,
     closing: bool,
@@ -63,12 +65,18 @@ impl<'a> Response<'a> {
     pub fn new(status: u16) -> Self {
         assert!((200..1000).contains(&status), "a final status has three digits");
         let body = Body::Bytes(Cow::Borrowed(&[]));
-        Self { status, headers: Headers::default(), body, closing: false }
+        Self { status, reason: None, headers: Headers::default(), body, closing: false }
     }
 
     /// A response of plain text. `Content-Type: text/plain` without more, as the original's.
     pub fn text(status: u16, text: &'a str) -> Self {
         Self::new(status).content_type("text/plain").body(text.as_bytes())
+    }
+
+    /// Sets the reason phrase; without, it is that of the status.
+    pub fn reason(mut self, phrase: &'static str) -> Self {
+        self.reason = Some(phrase);
+        self
     }
 
     /// Sets `Content-Type`.

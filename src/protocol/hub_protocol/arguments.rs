@@ -213,7 +213,7 @@ impl<'a> Arguments<'a> {
         };
         let bound = payload.read::<A>();
         match self.protocol {
-            HubProtocolKind::Json => bound,
+            HubProtocolKind::Json | HubProtocolKind::Classic => bound,
             // Here the original says which one it was (§3.9).
             HubProtocolKind::MessagePack => bound.map_err(|_| BindingError::Argument { number }),
         }

@@ -1,11 +1,14 @@
 //! The JSON hub protocol (§3.4): one record in, one message out, and the other way round.
 
+pub(in super::super) mod classic;
+
 mod any_case;
 mod escape;
 mod handshake;
 mod lenient;
 mod members;
 mod message;
+mod parts;
 mod scan;
 mod value;
 mod write;

@@ -28,11 +28,14 @@ use std::fmt;
 
 use serde::Serialize;
 
+use self::classic::Failure;
+
 pub(crate) use arguments::OwnedArguments;
 pub use arguments::{ArgumentSink, Arguments, ToArguments};
 pub use bytes::Bytes;
 pub use date_time::{DateTime, DateTimeOffset, InvalidDateTime};
 pub use framing::{RECEIVE_BYTES_MAX, RecordBuffer};
+pub(super) use json::classic;
 pub use names::{MESSAGEPACK_EXTENSION, MESSAGEPACK_FULL_WIDTH};
 pub use numbered::{Inbound, Outbound, STATEFUL_BUFFER_BYTES};
 pub use payload::{Argument, BindingError, Payload};
@@ -50,6 +53,14 @@ pub enum HubProtocolKind {
     Json,
     /// MessagePack arrays, each behind its length (§3.5).
     MessagePack,
+    /// What clients of classic SignalR 2.x speak: JSON objects without an end mark
+    /// ([`classic`](crate::protocol::classic)). No handshake chooses it.
+    ///
+    /// It has calls, results and errors alone. An id is here the JSON of the id of the call
+    /// ([`classic::Id`](crate::protocol::classic::Id)). Calls name their hub, so they are written
+    /// by [`classic::write_call`](crate::protocol::classic::write_call) and read by
+    /// [`classic::Invocation`](crate::protocol::classic::Invocation).
+    Classic,
 }
 
 /// One message of the hub protocol (§3.3), borrowed from the record it was read from.
@@ -198,14 +209,30 @@ impl WriteError {
     }
 }
 
+/// Why the functions that know no hub cannot read or write a call.
+const CLASSIC_NAMES_HUBS: &str = "A classic message names its hub.";
+
 /// Appends `text` as JSON, for the other documents of this layer.
 pub(super) fn write_json_text(out: &mut Vec<u8>, text: &str) {
     json::write_text(out, text);
 }
 
+/// The id of a classic call as its caller knows it. While the call runs, the number under which its
+/// answer is kept and a colon stand in front.
+pub(crate) fn shown(id: &str) -> &str {
+    match id.split_once(':') {
+        Some((number, id)) if number.bytes().all(|byte| byte.is_ascii_digit()) => id,
+        _ => id,
+    }
+}
+
 impl HubProtocolKind {
-    /// Every protocol that this build speaks.
+    /// Every protocol that a handshake may choose.
     pub const ALL: &'static [Self] = &[Self::Json, Self::MessagePack];
+
+    /// Those, and the one that needs no handshake; each at its [`index`](Self::index).
+    pub(crate) const WITH_CLASSIC: &'static [Self] =
+        &[Self::Json, Self::MessagePack, Self::Classic];
 
     /// The protocol with this name; letter case does not matter (§3.2).
     pub fn from_name(name: &str) -> Option<Self> {
@@ -217,18 +244,19 @@ impl HubProtocolKind {
         match self {
             Self::Json => "json",
             Self::MessagePack => "messagepack",
+            Self::Classic => "classic",
         }
     }
 
     /// Whether its records are bytes that a text-only transport cannot carry.
     pub const fn is_binary(self) -> bool {
         match self {
-            Self::Json => false,
+            Self::Json | Self::Classic => false,
             Self::MessagePack => true,
         }
     }
 
-    /// Its place in [`HubProtocolKind::ALL`].
+    /// Its place in a table with one entry for each.
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
@@ -241,6 +269,7 @@ impl HubProtocolKind {
                 out.push(framing::RECORD_SEPARATOR);
             }
             Self::MessagePack => messagepack::write_record(out, record),
+            Self::Classic => out.extend_from_slice(record),
         }
     }
 
@@ -252,6 +281,7 @@ impl HubProtocolKind {
                 &mut frame[..end]
             }
             Self::MessagePack => messagepack::unframed(frame),
+            Self::Classic => frame,
         }
     }
 
@@ -260,11 +290,13 @@ impl HubProtocolKind {
     ///
     /// # Errors
     ///
-    /// What the peer did wrong, in the words of the original (§3.4.2).
+    /// What the peer did wrong, in the words of the original (§3.4.2). Classic messages name a hub
+    /// and are no [`HubMessage`]: they are refused here.
     pub fn read(self, record: &mut [u8]) -> Result<HubMessage<'_>, ProtocolError> {
         match self {
             Self::Json => json::read(record),
             Self::MessagePack => messagepack::read(record),
+            Self::Classic => Err(ProtocolError::invalid_data(CLASSIC_NAMES_HUBS)),
         }
     }
 
@@ -272,7 +304,8 @@ impl HubProtocolKind {
     ///
     /// # Errors
     ///
-    /// An argument could not be written; `out` is then as before.
+    /// An argument could not be written, or the protocol is [`HubProtocolKind::Classic`]; `out` is
+    /// then as before.
     pub fn write_invocation<A: ToArguments + ?Sized>(
         self,
         out: &mut Vec<u8>,
@@ -285,6 +318,7 @@ impl HubProtocolKind {
             Self::MessagePack => {
                 messagepack::write_invocation(out, invocation_id, target, arguments, &[])
             }
+            Self::Classic => Err(WriteError::new(&CLASSIC_NAMES_HUBS)),
         }
     }
 
@@ -306,6 +340,7 @@ impl HubProtocolKind {
             Self::MessagePack => {
                 messagepack::write_invocation(out, invocation_id, target, arguments, stream_ids)
             }
+            Self::Classic => Err(WriteError::new(&CLASSIC_NAMES_HUBS)),
         }
     }
 
@@ -333,10 +368,12 @@ impl HubProtocolKind {
                 arguments,
                 stream_ids,
             ),
+            Self::Classic => Err(WriteError::new(&CLASSIC_NAMES_HUBS)),
         }
     }
 
-    /// Appends an item of a stream (type 2). A null item is written (COR-075).
+    /// Appends an item of a stream (type 2). A null item is written (COR-075). Classic has no
+    /// streams: nothing is written.
     ///
     /// # Errors
     ///
@@ -350,10 +387,12 @@ impl HubProtocolKind {
         match self {
             Self::Json => json::write_stream_item(out, invocation_id, item),
             Self::MessagePack => messagepack::write_stream_item(out, invocation_id, item),
+            Self::Classic => Ok(()),
         }
     }
 
-    /// Appends a completion with a result (type 3); `()` is written as null (COR-072).
+    /// Appends a completion with a result (type 3); `()` is written as null (COR-072), and in
+    /// classic not at all (LEG-048).
     ///
     /// # Errors
     ///
@@ -367,6 +406,7 @@ impl HubProtocolKind {
         match self {
             Self::Json => json::write_result(out, invocation_id, result),
             Self::MessagePack => messagepack::write_result(out, invocation_id, result),
+            Self::Classic => classic::write_result(out, shown(invocation_id), result, None),
         }
     }
 
@@ -375,54 +415,67 @@ impl HubProtocolKind {
         match self {
             Self::Json => json::write_error(out, invocation_id, error),
             Self::MessagePack => messagepack::write_error(out, invocation_id, error),
+            Self::Classic => {
+                classic::write_error(out, shown(invocation_id), &Failure::plain(error), None);
+            }
         }
     }
 
-    /// Appends a completion with neither result nor error, the end of a stream (COR-076).
+    /// Appends a completion with neither result nor error, the end of a stream (COR-076); in classic
+    /// it is a result that is null.
     pub fn write_end(self, out: &mut Vec<u8>, invocation_id: &str) {
         match self {
             Self::Json => json::write_end(out, invocation_id),
             Self::MessagePack => messagepack::write_end(out, invocation_id),
+            Self::Classic => {
+                classic::write_result(out, shown(invocation_id), &(), None).expect("nothing is written");
+            }
         }
     }
 
-    /// Appends a wish to end a stream early (type 5), as clients do.
+    /// Appends a wish to end a stream early (type 5), as clients do. Nothing in classic.
     pub fn write_cancel(self, out: &mut Vec<u8>, invocation_id: &str) {
         match self {
             Self::Json => json::write_cancel(out, invocation_id),
             Self::MessagePack => messagepack::write_cancel(out, invocation_id),
+            Self::Classic => {}
         }
     }
 
-    /// Appends a ping (type 6).
+    /// Appends a ping (type 6). Nothing in classic, where each transport has its own sign of life.
     pub fn write_ping(self, out: &mut Vec<u8>) {
         match self {
             Self::Json => json::write_ping(out),
             Self::MessagePack => messagepack::write_ping(out),
+            Self::Classic => {}
         }
     }
 
     /// Appends a close message (type 7). `allow_reconnect` is written only when true (§3.4.1).
+    /// Nothing in classic, where the end of the transport says it.
     pub fn write_close(self, out: &mut Vec<u8>, error: Option<&str>, allow_reconnect: bool) {
         match self {
             Self::Json => json::write_close(out, error, allow_reconnect),
             Self::MessagePack => messagepack::write_close(out, error, allow_reconnect),
+            Self::Classic => {}
         }
     }
 
-    /// Appends an acknowledgement (type 8).
+    /// Appends an acknowledgement (type 8). Nothing in classic, whose clients name a cursor.
     pub fn write_ack(self, out: &mut Vec<u8>, sequence_id: i64) {
         match self {
             Self::Json => json::write_ack(out, sequence_id),
             Self::MessagePack => messagepack::write_ack(out, sequence_id),
+            Self::Classic => {}
         }
     }
 
-    /// Appends a sequence message (type 9).
+    /// Appends a sequence message (type 9). Nothing in classic.
     pub fn write_sequence(self, out: &mut Vec<u8>, sequence_id: i64) {
         match self {
             Self::Json => json::write_sequence(out, sequence_id),
             Self::MessagePack => messagepack::write_sequence(out, sequence_id),
+            Self::Classic => {}
         }
     }
 }

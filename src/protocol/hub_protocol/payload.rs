@@ -1,12 +1,13 @@
 //! One value inside a message (an argument, an item, a result) and how it becomes a typed value.
 //!
 //! Binding is as strict as in .NET: a text is no number, `1.0` and `1e2` are no integers, and a
-//! number that does not fit is refused (§3.9). What a method gets is either an owned value, by
+//! number that does not fit is refused (§3.9); in classic a text may be a number and the other way
+//! round (LEG §4.7). What a method gets is either an owned value, by
 //! serde, or a [`Text`](super::Text) that borrows from the record.
 
 use serde::de::DeserializeOwned;
 
-use super::{HubProtocolKind, ProtocolError, json, messagepack};
+use super::{HubProtocolKind, ProtocolError, classic, json, messagepack};
 
 /// One encoded value, borrowed from its record. It is valid in its encoding.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ impl<T: DeserializeOwned> Argument for T {
         match payload.protocol {
             HubProtocolKind::Json => json::read_value(payload.encoded),
             HubProtocolKind::MessagePack => messagepack::read_value(payload.encoded),
+            HubProtocolKind::Classic => classic::read_value(payload.encoded),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use serde::{Serialize, Serializer};
 
 use super::payload::{Argument, BindingError, Payload};
-use super::{HubProtocolKind, json, messagepack};
+use super::{HubProtocolKind, classic, json, messagepack};
 
 /// A text argument that borrows from the record, for methods that need no owned string.
 ///
@@ -29,6 +29,7 @@ impl Argument for Text<'_> {
         match payload.protocol() {
             HubProtocolKind::Json => json::read_text(payload.into_bytes()).map(Text),
             HubProtocolKind::MessagePack => messagepack::read_text(payload.into_bytes()).map(Text),
+            HubProtocolKind::Classic => classic::read_text(payload.into_bytes()).map(Text),
         }
     }
 }

@@ -5,6 +5,7 @@ mod receive;
 mod returns;
 mod send;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -14,11 +15,11 @@ use super::routes::Mount;
 use crate::base::{ConnectionId, SocketKey};
 use crate::classic::{Asking, ClassicApplication, Refusal};
 use crate::hub::Closed;
-use crate::protocol::classic::endpoint::{Endpoint, TransportName};
-use crate::protocol::classic::negotiate::Negotiation;
-use crate::protocol::classic::parameters::Parameters;
-use crate::protocol::classic::version::Version;
-use crate::protocol::classic::{errors, jsonp};
+use crate::protocol::classic::jsonp::{BadCallback, Callback};
+use crate::protocol::classic::{
+    Endpoint, JAVASCRIPT_TYPE, JSON_TYPE, Negotiation, PONG, Parameters, STARTED, TransportName,
+    Version, base_path, errors,
+};
 use crate::protocol::http::{Request, Response};
 use crate::transport::{HttpStage, Pending, Start};
 
@@ -26,13 +27,11 @@ use crate::transport::{HttpStage, Pending, Start};
 pub(super) type SharedMount = Rc<RefCell<dyn ClassicApplication>>;
 
 /// One request to a classic mount.
-struct Asked {
+struct Asked<'a> {
     mount: Mount,
     app: SharedMount,
     endpoint: Endpoint,
-    query: Parameters,
-    /// Its body, as a form, whatever it says of its kind (T-01).
-    form: Parameters,
+    parameters: Parameters<'a>,
     /// The name of the function that the answer is handed to.
     callback: Option<Box<str>>,
     /// Who has signed in; nobody is the empty name.
@@ -61,23 +60,22 @@ impl Engine {
     ) -> Answer {
         let app = self.classics.get(&mount.world).expect("a route leads to it").clone();
         http.headers.add("X-Content-Type-Options", "nosniff");
-        let query = Parameters::of_query(request.head().raw_query());
-        let callback = query.get("callback").filter(|name| !name.is_empty()).map(Box::from);
+        let parameters = Parameters::new(request.head().raw_query(), request.body());
+        let callback: Option<Box<str>> = parameters.non_empty("callback").map(|name| name.into());
         if callback.is_some() && !app.borrow().options().enable_jsonp {
             return Answer::Response(Response::new(403).reason(errors::JSONP_DISABLED));
         }
-        if callback.as_deref().is_some_and(|name| !jsonp::is_callback(name)) {
-            return Answer::Response(wrong("The callback is no name of a function."));
+        if let Some(Err(BadCallback)) = callback.as_deref().map(Callback::parse) {
+            return Answer::Response(Response::new(400).body(BadCallback.to_string().into_bytes()));
         }
         let user = http.identity.as_deref().and_then(|identity| identity.id());
         let asked = Asked {
             mount: mount.clone(),
             endpoint: Endpoint::of(rest),
-            form: Parameters::of_form(request.body()),
             callback,
             user: user.unwrap_or_default().to_owned(),
             hubs: Vec::new(),
-            query,
+            parameters,
             app,
         };
         self.classic_answer(asked, socket, http, request).unwrap_or_else(Answer::Response)
@@ -85,20 +83,20 @@ impl Engine {
 
     fn classic_answer(
         &mut self,
-        mut asked: Asked,
+        mut asked: Asked<'_>,
         socket: SocketKey,
         http: &mut HttpStage,
         request: &Request<'_>,
     ) -> Result<Answer, Response<'static>> {
         let identity = http.identity.as_deref();
-        let asking = Asking { head: request.head(), parameters: &asked.query, identity };
+        let asking = Asking { head: request.head(), parameters: &asked.parameters, identity };
         let admitted = asked.app.borrow_mut().admit(&mut self.registry, &asking);
         asked.hubs = admitted.map_err(|refusal| refused(refusal, identity.is_some()))?;
         if asked.endpoint == Endpoint::Hubs {
-            let url = mounted_path(request);
+            let url = mounted_path(&request.path());
             if let Some(script) = asked.app.borrow().script(&self.registry, &url) {
                 return Ok(Answer::Response(
-                    Response::new(200).content_type(JAVASCRIPT).body(script),
+                    Response::new(200).content_type(JAVASCRIPT_TYPE).body(script),
                 ));
             }
         }
@@ -124,20 +122,20 @@ impl Engine {
     }
 
     /// `GET {mount}/negotiate` (§2.1). It leaves no trace here.
-    fn classic_negotiate(&mut self, asked: &Asked, request: &Request<'_>) -> Response<'static> {
+    fn classic_negotiate(&mut self, asked: &Asked<'_>, request: &Request<'_>) -> Response<'static> {
         let app = asked.app.borrow();
         let (options, rng) = (app.options(), &mut self.registry.rng);
         let id = ConnectionId::random_guid(rng);
-        let url = mounted_path(request);
+        let path = request.path();
         let negotiation = Negotiation {
-            url: &url,
+            url: base_path(&path),
             connection_token: &app.keys().connection_token(id, &asked.user, rng),
-            connection_id: &id.to_string(),
+            connection_id: id,
             keep_alive_timeout: options.keep_alive_timeout(),
             disconnect_timeout: options.disconnect_timeout,
             connection_timeout: options.connection_timeout,
             try_web_sockets: options.transports.web_sockets,
-            protocol_version: Version::resolve(asked.query.get("clientProtocol")),
+            protocol_version: asked.version(),
             transport_connect_timeout: options.transport_connect_timeout,
             long_poll_delay: options.long_poll_delay,
         };
@@ -149,7 +147,7 @@ impl Engine {
     /// `GET {mount}/start` (§1.5).
     fn classic_start(
         &mut self,
-        asked: &Asked,
+        asked: &Asked<'_>,
         named: &Named,
         socket: SocketKey,
         http: &mut HttpStage,
@@ -180,48 +178,55 @@ impl Engine {
     }
 
     /// `POST {mount}/abort`: what is not there is as good as aborted (§6.4).
-    fn classic_abort(&mut self, asked: &Asked, named: &Named) {
+    fn classic_abort(&mut self, asked: &Asked<'_>, named: &Named) {
         if let Some(key) = self.registry.classic_by_id(asked.mount.world, named.id) {
             self.registry.end_with(key, Closed::ByClient, Some(1000), "");
         }
     }
 
     /// Whether a request would make one connection too many.
-    fn classic_is_full(&self, asked: &Asked, named: &Named) -> bool {
+    fn classic_is_full(&self, asked: &Asked<'_>, named: &Named) -> bool {
         self.registry.classic_by_id(asked.mount.world, named.id).is_none()
             && self.registry.len() >= self.http.connections_max
     }
 }
 
-impl Asked {
+impl Asked<'_> {
     /// Rows 7 to 11 of §1.1.
     fn named(&self) -> Result<Named, Response<'static>> {
         let app = self.app.borrow();
-        let transport = self.query.get("transport").and_then(TransportName::from_name);
+        let transport = self.parameters.query("transport");
+        let transport = transport.as_deref().and_then(TransportName::from_name);
         let transport = transport.ok_or_else(|| wrong(errors::UNKNOWN_TRANSPORT))?;
-        let token = self.query.get("connectionToken").filter(|token| !token.is_empty());
-        let token = token.ok_or_else(|| wrong(errors::MISSING_TOKEN))?;
-        let token = app.keys().read_connection_token(token);
-        let (id, user) = token.map_err(|_| wrong(errors::WRONG_TOKEN))?;
+        let token = self.parameters.non_empty("connectionToken");
+        let token = token.ok_or_else(|| wrong(errors::MISSING_CONNECTION_TOKEN))?;
+        let token = app.keys().read_connection_token(&token);
+        let (id, user) = token.map_err(|_| wrong(errors::BAD_CONNECTION_TOKEN))?;
         if user.to_lowercase() != self.user.to_lowercase() {
             let body = errors::USER_CHANGED.as_bytes();
             return Err(Response::new(403).body(body));
         }
         let groups = self.received("groupsToken", transport);
         // A bad one proves nothing, and nobody is told (§7.6).
-        let groups = groups.and_then(|token| app.keys().read_groups_token(token, id).ok());
+        let groups = groups.and_then(|token| app.keys().read_groups_token(&token, id).ok());
         Ok(Named { id, transport, groups })
     }
 
     /// A parameter that long polls may send in their form (§5.4).
-    fn received(&self, name: &str, transport: TransportName) -> Option<&str> {
-        let form = (transport == TransportName::LongPolling).then_some(&self.form);
-        self.query.get(name).or_else(|| form.and_then(|form| form.get(name)))
+    fn received(&self, name: &str, transport: TransportName) -> Option<Cow<'_, str>> {
+        match transport {
+            TransportName::LongPolling => self.parameters.query_or_form(name),
+            _ => self.parameters.query(name),
+        }
+    }
+
+    fn version(&self) -> Version {
+        Version::resolve(self.parameters.query("clientProtocol").as_deref())
     }
 
     /// A fixed body.
-    fn fixed(&self, json: &str) -> Response<'static> {
-        self.json(json.as_bytes().to_vec())
+    fn fixed(&self, json: &[u8]) -> Response<'static> {
+        self.json(json.to_vec())
     }
 
     /// A JSON body, handed to the callback if there is one.
@@ -232,19 +237,18 @@ impl Asked {
 
 /// A JSON body, handed to a callback if there is one.
 fn answer(json: Vec<u8>, callback: Option<&str>) -> Response<'static> {
-    match callback {
-        None => Response::new(200).content_type(JSON).body(json),
+    match callback.and_then(|name| Callback::parse(name).ok()) {
+        None => Response::new(200).content_type(JSON_TYPE).body(json),
         Some(callback) => {
-            let mut body = Vec::with_capacity(json.len() + callback.len() + 3);
-            jsonp::write(&mut body, callback, |out| out.extend_from_slice(&json));
-            Response::new(200).content_type(JAVASCRIPT).body(body)
+            let mut body = Vec::with_capacity(json.len() + callback.as_str().len() + 3);
+            callback.write(&mut body, &json);
+            Response::new(200).content_type(JAVASCRIPT_TYPE).body(body)
         }
     }
 }
 
-/// The path as the client sees it, up to the word behind the mount (T-07).
-fn mounted_path(request: &Request<'_>) -> String {
-    let path = request.path();
+/// The path in front of `/hubs` or `/js`, as the client sees it.
+fn mounted_path(path: &str) -> String {
     let path = path.trim_end_matches('/');
     path.rsplit_once('/').map_or("", |(front, _)| front).to_owned()
 }
@@ -269,8 +273,3 @@ fn too_many() -> Response<'static> {
 fn start_failed() -> Response<'static> {
     Response::new(500).body("The connection could not be started.".as_bytes())
 }
-
-const JSON: &str = "application/json; charset=UTF-8";
-const JAVASCRIPT: &str = "application/javascript; charset=UTF-8";
-const STARTED: &str = r#"{ "Response": "started" }"#;
-const PONG: &str = r#"{ "Response": "pong" }"#;

@@ -1,12 +1,13 @@
 //! The request over which a client receives: one at a time, the newest wins (§5.0).
 
-use super::{Asked, JAVASCRIPT, JSON, Named, too_many, wrong};
+use super::{Asked, Named, too_many, wrong};
 use crate::base::{ConnectionKey, SocketKey};
 use crate::io::Op;
-use crate::protocol::classic::endpoint::{Endpoint, TransportName};
-use crate::protocol::classic::errors;
 use crate::protocol::classic::forever_frame::{self, FrameId};
-use crate::protocol::classic::version::Version;
+use crate::protocol::classic::{
+    Endpoint, FRAME_TYPE, INITIALIZED, JAVASCRIPT_TYPE, JSON_TYPE, TransportName, errors,
+};
+use crate::protocol::event_stream;
 use crate::protocol::http::{Request, Response, write_chunk};
 use crate::protocol::websocket::{self, Verdict};
 use crate::shard::Engine;
@@ -19,7 +20,7 @@ impl Engine {
     /// A receive request over a WebSocket.
     pub(super) fn classic_upgrade(
         &mut self,
-        asked: &Asked,
+        asked: &Asked<'_>,
         named: Named,
         endpoint: Endpoint,
         socket: SocketKey,
@@ -27,7 +28,7 @@ impl Engine {
         request: &Request<'_>,
     ) -> Result<Answer, Response<'static>> {
         let Verdict::Accept { key: accept } = Verdict::of(request) else {
-            return Err(wrong(errors::NOT_A_WEBSOCKET));
+            return Err(wrong(errors::NO_WEB_SOCKET_REQUEST));
         };
         let (key, position) = self.take_over(asked, named, endpoint, http, request)?;
         if let Some(connection) = self.registry.get_mut(key) {
@@ -41,7 +42,7 @@ impl Engine {
     /// A receive request that is answered with a stream, or with one envelope.
     pub(super) fn classic_receive(
         &mut self,
-        asked: &Asked,
+        asked: &Asked<'_>,
         named: Named,
         endpoint: Endpoint,
         socket_key: SocketKey,
@@ -54,8 +55,8 @@ impl Engine {
                 if request.header("sec-fetch-site").is_some_and(|site| site == "cross-site") {
                     return Err(Response::new(403));
                 }
-                let id = FrameId::parse(asked.query.get("frameId").unwrap_or_default());
-                Some(id.ok_or_else(|| wrong(errors::WRONG_FRAME_ID))?)
+                let id = asked.parameters.query("frameId").unwrap_or_default();
+                Some(FrameId::parse(&id).map_err(|_| wrong(errors::BAD_FRAME_ID))?)
             }
             _ => None,
         };
@@ -63,9 +64,9 @@ impl Engine {
         let reply_to = self.reply_to(request);
         let content_type = match transport {
             TransportName::ServerSentEvents => "text/event-stream",
-            TransportName::ForeverFrame => "text/html; charset=UTF-8",
-            _ if asked.callback.is_some() => JAVASCRIPT,
-            _ => JSON,
+            TransportName::ForeverFrame => FRAME_TYPE,
+            _ if asked.callback.is_some() => JAVASCRIPT_TYPE,
+            _ => JSON_TYPE,
         };
         let mut response = Response::new(200).content_type(content_type).with(&http.headers);
         response = response.header("X-Accel-Buffering", "no");
@@ -104,7 +105,7 @@ impl Engine {
             match frame {
                 Some(frame) => forever_frame::write_prologue(&mut opening, frame),
                 None if transport == TransportName::ServerSentEvents => {
-                    opening.extend_from_slice(b"data: initialized\n\n");
+                    event_stream::write_event(&mut opening, INITIALIZED);
                 }
                 None => {}
             }
@@ -126,7 +127,7 @@ impl Engine {
     /// what it has seen.
     fn take_over(
         &mut self,
-        asked: &Asked,
+        asked: &Asked<'_>,
         named: Named,
         endpoint: Endpoint,
         http: &mut HttpStage,
@@ -147,7 +148,7 @@ impl Engine {
             return Err(too_many());
         }
         let cursor = asked.received("messageId", transport);
-        let position = cursor.and_then(|cursor| self.registry.number_at(cursor));
+        let position = cursor.and_then(|cursor| self.registry.number_at(&cursor));
         let (head, identity) = (request.to_head(), http.identity.take());
         let key = app.connection(&mut self.registry, id, head.clone(), None);
         drop(app);
@@ -187,7 +188,7 @@ impl Engine {
     /// missed is sent.
     fn begin_receiving(
         &mut self,
-        asked: &Asked,
+        asked: &Asked<'_>,
         key: ConnectionKey,
         endpoint: Endpoint,
         position: Option<u64>,
@@ -199,8 +200,7 @@ impl Engine {
         };
         let is_poll = classic.poll.is_some();
         if endpoint == Endpoint::Connect {
-            let version = Version::resolve(asked.query.get("clientProtocol"));
-            if version.starts_delayed() || classic.start == Start::Done {
+            if asked.version().starts_delayed() || classic.start == Start::Done {
                 classic.notices.initialized = true;
             } else {
                 classic.starts_at_once = true;

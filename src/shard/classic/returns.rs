@@ -1,7 +1,8 @@
 //! Answers to requests that had to wait: for a hub method, or for `OnConnected`.
 
-use super::{STARTED, answer, start_failed};
+use super::{answer, start_failed};
 use crate::base::{ConnectionKey, SocketKey};
+use crate::protocol::classic::STARTED;
 use crate::shard::Engine;
 use crate::transport::{Pending, Start};
 
@@ -52,7 +53,7 @@ impl Engine {
         match http.pending.take() {
             Some(Pending::Start { callback, reply_to, .. }) => {
                 let response = if is_well {
-                    answer(STARTED.as_bytes().to_vec(), callback.as_deref())
+                    answer(STARTED.to_vec(), callback.as_deref())
                 } else {
                     start_failed()
                 };

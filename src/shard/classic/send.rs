@@ -4,7 +4,6 @@ use super::{Asked, Named, refused, too_many};
 use crate::base::SocketKey;
 use crate::classic::Sent;
 use crate::hub::ReplyPath;
-use crate::protocol::classic::endpoint::TransportName;
 use crate::protocol::http::{Request, Response};
 use crate::shard::Engine;
 use crate::shard::attach::Answer;
@@ -14,7 +13,7 @@ impl Engine {
     /// `POST {mount}/send`. Any valid token will do, whether anybody receives for it or not.
     pub(super) fn classic_send(
         &mut self,
-        asked: &Asked,
+        asked: &Asked<'_>,
         named: &Named,
         socket: SocketKey,
         http: &mut HttpStage,
@@ -26,10 +25,8 @@ impl Engine {
         let (head, identity) = (request.to_head(), http.identity.take());
         let mut app = asked.app.borrow_mut();
         let key = app.connection(&mut self.registry, named.id, head, identity);
-        let polls = named.transport == TransportName::LongPolling;
-        let of_query = || polls.then(|| asked.query.get("data")).flatten();
-        let data = asked.form.get("data").or_else(of_query);
-        let mut data = data.map(|data| data.as_bytes().to_vec());
+        let data = asked.parameters.data(named.transport);
+        let mut data = data.map(|data| data.into_owned().into_bytes());
         let (path, query) = (ReplyPath::Request(socket), request.head().raw_query());
         let sent = app.posted(&mut self.registry, key, data.as_deref_mut(), path, query);
         match sent.map_err(|refusal| refused(refusal, true))? {

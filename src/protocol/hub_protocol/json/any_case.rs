@@ -10,8 +10,12 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
+use super::classic::convert;
+
 /// Whatever serde calls to read something, inside of which letter case does not matter.
-pub(super) struct AnyCase<T>(pub(super) T);
+///
+/// With `C` scalars are also taken in the other forms that classic SignalR takes ([`convert`]).
+pub(super) struct AnyCase<T, const C: bool>(pub(super) T);
 
 type Names = &'static [&'static str];
 
@@ -28,38 +32,50 @@ macro_rules! hand_on {
 macro_rules! hand_on_inside {
     ($($method:ident($($argument:ident: $kind:ty),*))*) => {$(
         fn $method<V: Visitor<'de>>(self $(, $argument: $kind)*, visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$method($($argument,)* AnyCase(visitor))
+            self.0.$method($($argument,)* AnyCase::<_, C>(visitor))
         }
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for AnyCase<D> {
+/// Hands calls on, or converts what is there.
+macro_rules! hand_on_or_convert {
+    ($($method:ident: $conversion:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            if C { convert::$conversion(self.0, visitor) } else { self.0.$method(visitor) }
+        }
+    )*};
+}
+
+impl<'de, D: Deserializer<'de>, const C: bool> Deserializer<'de> for AnyCase<D, C> {
     type Error = D::Error;
 
     hand_on! {
         deserialize_any()
-        deserialize_bool()
-        deserialize_i8()
-        deserialize_i16()
-        deserialize_i32()
-        deserialize_i64()
         deserialize_i128()
-        deserialize_u8()
-        deserialize_u16()
-        deserialize_u32()
-        deserialize_u64()
         deserialize_u128()
-        deserialize_f32()
-        deserialize_f64()
         deserialize_char()
-        deserialize_str()
-        deserialize_string()
         deserialize_bytes()
         deserialize_byte_buf()
         deserialize_unit()
         deserialize_unit_struct(name: &'static str)
         deserialize_identifier()
         deserialize_ignored_any()
+    }
+
+    hand_on_or_convert! {
+        deserialize_bool: boolean
+        deserialize_i8: integer
+        deserialize_i16: integer
+        deserialize_i32: integer
+        deserialize_i64: integer
+        deserialize_u8: integer
+        deserialize_u16: integer
+        deserialize_u32: integer
+        deserialize_u64: integer
+        deserialize_f32: float
+        deserialize_f64: float
+        deserialize_str: text
+        deserialize_string: text
     }
 
     hand_on_inside! {
@@ -80,7 +96,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for AnyCase<D> {
         if name.starts_with("$serde_json::") {
             return self.0.deserialize_newtype_struct(name, visitor);
         }
-        self.0.deserialize_newtype_struct(name, AnyCase(visitor))
+        self.0.deserialize_newtype_struct(name, AnyCase::<_, C>(visitor))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -89,7 +105,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for AnyCase<D> {
         names: Names,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_struct(name, names, Members { visitor, names })
+        self.0.deserialize_struct(name, names, Members::<_, C> { visitor, names })
     }
 
     fn is_human_readable(&self) -> bool {
@@ -97,7 +113,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for AnyCase<D> {
     }
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for AnyCase<V> {
+impl<'de, V: Visitor<'de>, const C: bool> Visitor<'de> for AnyCase<V, C> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,42 +129,42 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for AnyCase<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inside: D) -> Result<V::Value, D::Error> {
-        self.0.visit_some(AnyCase(inside))
+        self.0.visit_some(AnyCase::<_, C>(inside))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inside: D) -> Result<V::Value, D::Error> {
-        self.0.visit_newtype_struct(AnyCase(inside))
+        self.0.visit_newtype_struct(AnyCase::<_, C>(inside))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inside: A) -> Result<V::Value, A::Error> {
-        self.0.visit_seq(AnyCase(inside))
+        self.0.visit_seq(AnyCase::<_, C>(inside))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inside: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(AnyCase(inside))
+        self.0.visit_map(AnyCase::<_, C>(inside))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, inside: A) -> Result<V::Value, A::Error> {
-        self.0.visit_enum(AnyCase(inside))
+        self.0.visit_enum(AnyCase::<_, C>(inside))
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for AnyCase<S> {
+impl<'de, S: DeserializeSeed<'de>, const C: bool> DeserializeSeed<'de> for AnyCase<S, C> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.0.deserialize(AnyCase(deserializer))
+        self.0.deserialize(AnyCase::<_, C>(deserializer))
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for AnyCase<A> {
+impl<'de, A: SeqAccess<'de>, const C: bool> SeqAccess<'de> for AnyCase<A, C> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        self.0.next_element_seed(AnyCase(seed))
+        self.0.next_element_seed(AnyCase::<_, C>(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -157,7 +173,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for AnyCase<A> {
 }
 
 /// Keys of maps are data; their case is kept.
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for AnyCase<A> {
+impl<'de, A: MapAccess<'de>, const C: bool> MapAccess<'de> for AnyCase<A, C> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -168,7 +184,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for AnyCase<A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.0.next_value_seed(AnyCase(seed))
+        self.0.next_value_seed(AnyCase::<_, C>(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -176,20 +192,20 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for AnyCase<A> {
     }
 }
 
-impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for AnyCase<A> {
+impl<'de, A: EnumAccess<'de>, const C: bool> EnumAccess<'de> for AnyCase<A, C> {
     type Error = A::Error;
-    type Variant = AnyCase<A::Variant>;
+    type Variant = AnyCase<A::Variant, C>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(
         self,
         seed: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
         let (name, content) = self.0.variant_seed(seed)?;
-        Ok((name, AnyCase(content)))
+        Ok((name, AnyCase::<_, C>(content)))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for AnyCase<A> {
+impl<'de, A: VariantAccess<'de>, const C: bool> VariantAccess<'de> for AnyCase<A, C> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
@@ -197,11 +213,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for AnyCase<A> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        self.0.newtype_variant_seed(AnyCase(seed))
+        self.0.newtype_variant_seed(AnyCase::<_, C>(seed))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.0.tuple_variant(len, AnyCase(visitor))
+        self.0.tuple_variant(len, AnyCase::<_, C>(visitor))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -209,18 +225,18 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for AnyCase<A> {
         names: Names,
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.0.struct_variant(names, Members { visitor, names })
+        self.0.struct_variant(names, Members::<_, C> { visitor, names })
     }
 }
 
 /// Something that belongs to a struct with these members: its visitor, or what reads a key.
-struct Members<T> {
+struct Members<T, const C: bool> {
     visitor: T,
     names: Names,
 }
 
 /// An array is no object, though serde would take one.
-impl<'de, V: Visitor<'de>> Visitor<'de> for Members<V> {
+impl<'de, V: Visitor<'de>, const C: bool> Visitor<'de> for Members<V, C> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -228,26 +244,26 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Members<V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inside: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_map(Members { visitor: inside, names: self.names })
+        self.visitor.visit_map(Members::<_, C> { visitor: inside, names: self.names })
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<A> {
+impl<'de, A: MapAccess<'de>, const C: bool> MapAccess<'de> for Members<A, C> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, A::Error> {
-        self.visitor.next_key_seed(Members { visitor: seed, names: self.names })
+        self.visitor.next_key_seed(Members::<_, C> { visitor: seed, names: self.names })
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.visitor.next_value_seed(AnyCase(seed))
+        self.visitor.next_value_seed(AnyCase::<_, C>(seed))
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Members<S> {
+impl<'de, S: DeserializeSeed<'de>, const C: bool> DeserializeSeed<'de> for Members<S, C> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<S::Value, D::Error> {

@@ -2,12 +2,12 @@
 //! which words they are refused (§3.4.2).
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use super::members::{
     MEMBER_DEPTH, Refused, elements, expect_number, expect_text, expected, integer, members,
-    missing, not_an_integer, plain_text, refuse, refused, text_in,
+    missing, not_an_integer, refuse, refused, text_in,
 };
+use super::parts::Parts;
 use super::scan::{Malformed, Scanner, TextSpan};
 use crate::protocol::hub_protocol::arguments::{Span, Spans};
 use crate::protocol::hub_protocol::{
@@ -129,6 +129,7 @@ impl Fields {
                 self.require_id()?;
                 let item = self.item.ok_or_else(|| missing("item"))?;
                 let (parts, item) = Parts::around(record, item);
+                let item = Payload::new(HubProtocolKind::Json, item);
                 let invocation_id = parts.text(self.require_id()?)?;
                 Ok(HubMessage::StreamItem { invocation_id, item })
             }
@@ -185,7 +186,7 @@ impl Fields {
             target: parts.text(target)?,
             arguments: Arguments::new(
                 HubProtocolKind::Json,
-                encoded.into_bytes(),
+                encoded,
                 arguments.range().start,
                 self.argument_spans,
             ),
@@ -202,7 +203,7 @@ impl Fields {
             }
             (Some(result), None) => {
                 let (parts, result) = Parts::around(record, result);
-                (parts, Outcome::Result(result))
+                (parts, Outcome::Result(Payload::new(HubProtocolKind::Json, result)))
             }
             (None, Some(error)) => {
                 let parts = Parts::whole(record);
@@ -212,45 +213,6 @@ impl Fields {
             (None, None) => (Parts::whole(record), Outcome::Nothing),
         };
         Ok(HubMessage::Completion { invocation_id: parts.text(id)?, outcome })
-    }
-}
-
-/// A record from which one value was taken out, so that this one may be written to while the
-/// texts around it are borrowed.
-struct Parts<'a> {
-    before: &'a [u8],
-    after: &'a [u8],
-    /// Where `after` begins in the record.
-    after_start: usize,
-}
-
-impl<'a> Parts<'a> {
-    fn whole(record: &'a mut [u8]) -> Self {
-        Self { after_start: record.len(), before: record, after: &[] }
-    }
-
-    fn around(record: &'a mut [u8], value: Span) -> (Self, Payload<'a>) {
-        let Range { start, end } = value.range();
-        let (before, rest) = record.split_at_mut(start);
-        let (value, after) = rest.split_at_mut(end - start);
-        let parts = Self { before, after, after_start: end };
-        (parts, Payload::new(HubProtocolKind::Json, value))
-    }
-
-    /// A part of the record that lies on one side of the value.
-    fn slice(&self, span: Span) -> &'a [u8] {
-        let Range { start, end } = span.range();
-        if start < self.before.len() {
-            &self.before[start..end]
-        } else {
-            &self.after[start - self.after_start..end - self.after_start]
-        }
-    }
-
-    /// A text of the record. It was found to be UTF-8 before; that is asked again, of these few
-    /// bytes, because a safe `str` costs that.
-    fn text(&self, text: TextSpan) -> Result<Cow<'a, str>, Malformed> {
-        plain_text(self.slice(text.inside), text.escaped)
     }
 }
 

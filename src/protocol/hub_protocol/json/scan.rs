@@ -21,7 +21,7 @@ pub(super) struct TextSpan {
 }
 
 /// A position in the bytes of a record.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -18,17 +18,18 @@ use crate::protocol::hub_protocol::BindingError;
 pub(in super::super) fn read_value<T: DeserializeOwned>(
     encoded: &mut [u8],
 ) -> Result<T, BindingError> {
-    match bind(encoded) {
+    match bind::<T, false>(encoded) {
         Ok(value) => Ok(value),
         // Tried second, so that floats, maps and raw values keep everything as written.
-        Err(_) if relent(encoded) => bind(encoded).map_err(|_| BindingError::Value),
+        Err(_) if relent(encoded) => bind::<T, false>(encoded).map_err(|_| BindingError::Value),
         Err(_) => Err(BindingError::Value),
     }
 }
 
-fn bind<T: DeserializeOwned>(encoded: &[u8]) -> serde_json::Result<T> {
+/// Binds a value; with `C` in all the forms that classic SignalR takes.
+pub(super) fn bind<T: DeserializeOwned, const C: bool>(encoded: &[u8]) -> serde_json::Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(encoded);
-    let value = T::deserialize(AnyCase(&mut deserializer))?;
+    let value = T::deserialize(AnyCase::<_, C>(&mut deserializer))?;
     deserializer.end()?;
     Ok(value)
 }
