@@ -82,23 +82,22 @@ pub mod architecture {}
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub use auth::protect::KeyRing;
 pub use auth::{
-    Access, Authenticate, Cors, Identity, Jwt, JwtAlgorithm, JwtError, Origins, Policy,
-    bearer_token,
+    Access, Authenticate, Cors, Identity, Jwt, JwtAlgorithm, JwtError, KeyError, KeyRing, Origins,
+    Policy, bearer_token,
 };
 pub use base::{ConnectionId, Mistake, ToConnectionId};
 pub use classic::{
-    ClassicHubOptions, ClassicHubs, ClassicOptions, ClassicTransports, Peers,
-    PersistentConnection, PersistentContext,
+    ClassicHubOptions, ClassicHubs, ClassicOptions, ClassicTransports, Peers, PersistentConnection,
+    PersistentContext,
 };
 /// What a streaming hub method returns; [`iter`] makes one.
 pub use futures_core::Stream;
 pub use hub::{
-    Answer, AsyncMethod, AsyncStreamMethod, Audience, Call, CallOutcome, ClientState, Clients, Closed, Context,
-    Counters, Delivery, Elapsed, Filter, FilteredCall, Hub, HubError, HubOptions, Iter, Method,
-    Methods, Parameter, Progress, Rate, RateLimit, Reply, StreamEnd, StreamMethod, StreamReply, StreamWriter,
-    Upload, iter,
+    Answer, AsyncMethod, AsyncStreamMethod, Audience, Call, CallOutcome, ClientState, Clients,
+    Closed, Context, Counters, Delivery, Elapsed, Filter, FilteredCall, Hub, HubError, HubOptions,
+    Iter, Method, Methods, Parameter, Progress, Rate, RateLimit, Reply, StreamEnd, StreamMethod,
+    StreamReply, StreamWriter, Upload, iter,
 };
 pub use io::DriverChoice;
 pub use protocol::http;

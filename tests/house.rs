@@ -18,7 +18,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("io", &["base"]),
     ("server", &["base", "protocol", "auth", "transport", "hub", "raw", "classic", "shard", "io"]),
     ("client", &["base", "protocol"]),
-    ("sim", &["base", "protocol", "auth", "transport", "hub", "raw", "classic", "shard", "io", "client"]),
+    (
+        "sim",
+        &[
+            "base",
+            "protocol",
+            "auth",
+            "transport",
+            "hub",
+            "raw",
+            "classic",
+            "shard",
+            "io",
+            "client",
+        ],
+    ),
 ];
 
 /// What `shard` may name of `io`: the vocabulary, no driver.

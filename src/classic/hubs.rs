@@ -9,10 +9,10 @@ use crate::base::{ConnectionKey, HashMap};
 use crate::hub::{
     Asked, ClientState, Closed, HubTable, Parting, Registry, ReplyPath, SharedHub, contained,
 };
+use crate::protocol::classic;
 use crate::protocol::classic::{
     Failure, HubDescription, HubScript, MethodDescription, errors, hub_names, write_error,
 };
-use crate::protocol::classic;
 use crate::protocol::http::Head;
 use crate::protocol::hub_protocol::{Invocation, StreamIds};
 
@@ -52,7 +52,8 @@ impl Hubs {
     }
 
     fn find(&self, name: &str) -> Option<&Mounted> {
-        let index = self.names.get(name).or_else(|| self.names.get(name.to_lowercase().as_str()))?;
+        let index =
+            self.names.get(name).or_else(|| self.names.get(name.to_lowercase().as_str()))?;
         self.hubs.get(*index)
     }
 
@@ -153,11 +154,9 @@ impl Model for Hubs {
         };
         let connection = registry.get_mut(key);
         let (identity, head, detailed) = match connection {
-            Some(connection) => (
-                connection.identity.take(),
-                connection.request.take(),
-                connection.hub.detailed,
-            ),
+            Some(connection) => {
+                (connection.identity.take(), connection.request.take(), connection.hub.detailed)
+            }
             None => (None, None, false),
         };
         let request = head.as_deref().map(|head| head.head());
@@ -171,7 +170,7 @@ impl Model for Hubs {
             (false, true) => Some(errors::not_authorized(&known.name, &call.method)),
             (false, false) => Some(errors::invocation_failed(&call.hub, &call.method)),
         };
-        let number = registry.ask(key, asked);
+        let number = registry.expect_reply(key, asked);
         let id = format!("{number}:{}", call.id.as_json());
         if let Some(text) = text {
             let mut record = Vec::new();

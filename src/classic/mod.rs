@@ -15,5 +15,5 @@ pub(crate) use hubs::Hubs;
 pub(crate) use mount::{Asking, ClassicApplication, ClassicMount, Model, Refusal, Sent};
 pub(crate) use options::keys_of;
 pub use options::{ClassicHubOptions, ClassicHubs, ClassicOptions, ClassicTransports};
-pub use persistent::PersistentConnection;
 pub(crate) use persistent::Persistent;
+pub use persistent::PersistentConnection;

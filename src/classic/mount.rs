@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use super::options::ClassicOptions;
 use crate::auth::Identity;
-use crate::auth::protect::KeyRing;
+use crate::auth::KeyRing;
 use crate::base::{ConnectionId, ConnectionKey, HashMap, Moment};
 use crate::hub::{Application, Closed, InputEnd, Parting, Piece, Registry, ReplyPath, Welcome};
 use crate::protocol::classic::{KEEP_ALIVE, Parameters};
 use crate::protocol::http::{Head, RequestHead};
 use crate::protocol::websocket::Kind;
-use crate::transport::{Classic, Connection, NEVER, Start, Transport};
+use crate::transport::{Classic, NEVER, Start, Transport};
 
 /// A request that wants to know whether it may come in.
 pub(crate) struct Asking<'a> {
@@ -275,8 +275,7 @@ impl<M: Model> ClassicApplication for ClassicMount<M> {
         connection.ping_at = self.options.keep_alive.map_or(NEVER, |interval| now + interval);
         let is_poll = connection.transport == Some(Transport::LongPolling);
         let ends = is_poll || self.options.keep_alive.is_none();
-        connection.poll_ends =
-            if ends { now + self.options.connection_timeout } else { NEVER };
+        connection.poll_ends = if ends { now + self.options.connection_timeout } else { NEVER };
         registry.listen(key, hubs, user);
         if let Some(groups) = groups {
             self.model.rejoin(registry, key, groups);

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::auth::KeyRing;
 use crate::auth::Policy;
-use crate::auth::protect::KeyRing;
 use crate::base::{Checklist, Mistake};
 use crate::hub::{Hub, HubTable, SharedHub};
 use crate::protocol::classic::TransportName;

@@ -196,7 +196,11 @@ impl<P: PersistentConnection> Model for Persistent<P> {
         let is_well = self.attempt(registry, key, "on_received", query, |code, context| {
             code.on_received(context, data.as_deref())
         });
-        if is_well { Ok(Sent::Taken) } else { Err(Refusal::Wrong("The data was not taken.".into())) }
+        if is_well {
+            Ok(Sent::Taken)
+        } else {
+            Err(Refusal::Wrong("The data was not taken.".into()))
+        }
     }
 
     fn ended(

@@ -125,7 +125,8 @@ impl World {
                 return Err(format!("group {name:?} is empty or not in order"));
             }
             for slot in slots {
-                let knows = tenant(*slot).is_some_and(|member| member.groups.contains(&(self.index, index)));
+                let knows = tenant(*slot)
+                    .is_some_and(|member| member.groups.contains(&(self.index, index)));
                 if !knows {
                     return Err(format!("slot {slot} is in group {name:?} and does not know it"));
                 }

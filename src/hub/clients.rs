@@ -162,8 +162,7 @@ impl<'a> Clients<'a> {
     pub(super) fn remove_key(&mut self, key: ConnectionKey, name: &str) {
         let Registry { connections, worlds, .. } = &mut *self.registry;
         if let Some(connection) = connections.get_mut(key) {
-            let was_member =
-                worlds[self.world as usize].remove_from_group(key, connection, name);
+            let was_member = worlds[self.world as usize].remove_from_group(key, connection, name);
             self.registry.groups_changed(key, was_member);
         }
     }

@@ -158,7 +158,7 @@ impl Registry {
         self.deliver(kind, None)
     }
 
-    fn select(&mut self, select: impl FnOnce(&Self, &mut Vec<u32>)) {
+    pub(super) fn select(&mut self, select: impl FnOnce(&Self, &mut Vec<u32>)) {
         let mut audience = std::mem::take(&mut self.audience);
         audience.clear();
         select(self, &mut audience);

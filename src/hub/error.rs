@@ -27,7 +27,12 @@ pub struct HubError {
 impl HubError {
     /// An error that the caller may read, always: a `HubException` (COR-098).
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { type_name: Cow::Borrowed("HubException"), message: message.into(), public: true, data: None }
+        Self {
+            type_name: Cow::Borrowed("HubException"),
+            message: message.into(),
+            public: true,
+            data: None,
+        }
     }
 
     /// An error of a kind of its own that the caller may read, always: in .NET a class derived

@@ -114,6 +114,7 @@ impl fmt::Display for ConfigPlace {
             Self::Server => f.write_str("server"),
             Self::EveryHub => f.write_str("every hub"),
             Self::Hub(path) => write!(f, "hub {path}"),
+            Self::Classic(path) => write!(f, "classic {path}"),
             Self::WebSocket(path) => write!(f, "websocket {path}"),
             Self::Http(path) => write!(f, "http {path}/"),
         }

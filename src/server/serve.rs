@@ -99,9 +99,7 @@ impl Server {
         code: impl Fn(usize) -> P + Send + Sync + 'static,
     ) -> Self {
         let path = path.to_owned();
-        self.endpoint(move |shard, number| {
-            shard.persistent(&path, code(number), options.clone())
-        })
+        self.endpoint(move |shard, number| shard.persistent(&path, code(number), options.clone()))
     }
 
     /// Serves plain WebSockets at `path`.

@@ -364,7 +364,10 @@ pub(super) fn ended() -> Response<'static> {
 }
 
 /// Whether a browser that follows the page of somebody else may open this (T-ORIGIN).
-pub(super) fn from_our_pages(mount: &Mount, request: &Request<'_>) -> Result<(), Response<'static>> {
+pub(super) fn from_our_pages(
+    mount: &Mount,
+    request: &Request<'_>,
+) -> Result<(), Response<'static>> {
     let options = &mount.options;
     let is_ours = options.allowed_origins.admit(request.head(), options.cors.as_ref());
     if is_ours { Ok(()) } else { Err(forbidden()) }

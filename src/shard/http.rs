@@ -205,12 +205,15 @@ impl Engine {
     /// The client sends no more requests; those that came are still answered.
     pub(super) fn on_http_finished(&mut self, key: SocketKey) {
         let Some(mut http) = self.take_http(key) else { return };
-        if matches!(http.pending, Some(
+        if matches!(
+            http.pending,
+            Some(
                 Pending::Poll { .. }
                     | Pending::Call { .. }
                     | Pending::Start { .. }
                     | Pending::Exchange { .. }
-            )) {
+            )
+        ) {
             // Who gives up a request that waits does so by ending its socket (§2.4).
             self.put_http(key, http);
             self.close_socket(key, false);

@@ -24,9 +24,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::auth::Authenticate;
-use crate::base::{
-    ConnectionKey, HashMap, Moment, Rng, SideTable, SocketKey, WallClock, Wheel,
-};
+use crate::base::{ConnectionKey, HashMap, Moment, Rng, SideTable, SocketKey, WallClock, Wheel};
 use crate::classic::{
     ClassicHubs, ClassicMount, ClassicOptions, Hubs, Model, Persistent, PersistentConnection,
     keys_of,
@@ -135,12 +133,7 @@ impl Engine {
     }
 
     /// Serves hubs to classic clients below a path.
-    pub(crate) fn add_classic(
-        &mut self,
-        path: &str,
-        options: ClassicOptions,
-        hubs: &ClassicHubs,
-    ) {
+    pub(crate) fn add_classic(&mut self, path: &str, options: ClassicOptions, hubs: &ClassicHubs) {
         let world = self.registry.add_world();
         let has_script = options.enable_javascript_proxies;
         let hubs = Hubs::new(&mut self.registry, hubs, &self.hubs, has_script);
@@ -378,7 +371,8 @@ impl Engine {
                 let key = ending.key;
                 let Some(world) = self.world_of(key) else { continue };
                 tracing::debug!(reason = %ending.closed, "a connection ends");
-                let parting = self.apps[world].borrow_mut().closed(&mut self.registry, key, &ending.closed);
+                let parting =
+                    self.apps[world].borrow_mut().closed(&mut self.registry, key, &ending.closed);
                 if self.registry.part(ending, parting) {
                     self.refuse_posts(key);
                     self.refuse_starts(key);

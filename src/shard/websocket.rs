@@ -44,7 +44,11 @@ impl Engine {
                 Event::Data { kind, bytes, last, .. } => {
                     if connection.stage != Stage::Closing || connection.owes_last_words() {
                         let piece = Piece { kind, bytes, last };
-                        self.apps[world].borrow_mut().received(&mut self.registry, connection_key, piece);
+                        self.apps[world].borrow_mut().received(
+                            &mut self.registry,
+                            connection_key,
+                            piece,
+                        );
                     }
                 }
                 Event::Ping(payload) => {
@@ -63,7 +67,9 @@ impl Engine {
                     }
                     self.apps[world].borrow_mut().heard(&mut self.registry, connection_key);
                 }
-                Event::Pong(_) => self.apps[world].borrow_mut().heard(&mut self.registry, connection_key),
+                Event::Pong(_) => {
+                    self.apps[world].borrow_mut().heard(&mut self.registry, connection_key)
+                }
                 Event::Close { code, reason } => {
                     stage.peer_closed = true;
                     let end = InputEnd::Closed { code, reason: &reason };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::auth::protect::KeyRing;
+use crate::auth::KeyRing;
 use crate::base::{Moment, Pool, Shared, SocketKey};
 
 /// How much is kept for one client, to be sent again when it asks (§7.4).
@@ -282,7 +282,11 @@ mod tests {
     fn messages_grow_old() {
         let (mut replay, mut pool) = kept(&["a", "b"]);
         let (age, end) = (LIMITS.age, Moment::START + LIMITS.age);
-        replay.expire(Moment::from_nanos(end.since(Moment::START).as_nanos() as u64 - 1), age, &mut pool);
+        replay.expire(
+            Moment::from_nanos(end.since(Moment::START).as_nanos() as u64 - 1),
+            age,
+            &mut pool,
+        );
         assert_eq!(replay.len(), 2);
         replay.expire(end, age, &mut pool);
         assert!(replay.is_empty() && replay.bytes() == 0 && replay.is_overrun(1));

@@ -1,7 +1,6 @@
 //! A hub, as a classic mount uses it.
 
 use super::super::Hub;
-use super::super::application::Application;
 use super::super::closed::Closed;
 use super::super::context::Context;
 use super::super::dispatch::Manner;

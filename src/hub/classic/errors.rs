@@ -21,8 +21,7 @@ impl<H: Hub> HubEndpoint<H> {
         failure: &Failure,
     ) {
         let Some(id) = caller.id else { return };
-        let detailed =
-            registry.get(caller.key).is_some_and(|connection| connection.hub.detailed);
+        let detailed = registry.get(caller.key).is_some_and(|connection| connection.hub.detailed);
         let declared = registry.world_name(self.world);
         let (hub, method) = registry.asked(id).map_or(("", ""), |asked| asked.called());
         let (mut data, mut is_hub_exception) = (None, false);
@@ -49,11 +48,12 @@ impl<H: Hub> HubEndpoint<H> {
             | Failure::Uploads { .. }
             | Failure::InUse
             | Failure::NoStream => {
-                format!("The method '{method}' answers with a stream, which this protocol does not know.")
+                format!(
+                    "The method '{method}' answers with a stream, which this protocol does not know."
+                )
             }
         };
-        let failure =
-            classic::Failure { text: &text, is_hub_exception, data: data.as_deref() };
+        let failure = classic::Failure { text: &text, is_hub_exception, data: data.as_deref() };
         let mut record = Vec::new();
         write_error(&mut record, shown(id), &failure, None);
         registry.reply(id, record);

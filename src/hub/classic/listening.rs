@@ -110,7 +110,7 @@ impl Registry {
         });
         let mut names: Vec<String> = names.collect();
         names.sort_unstable();
-        classic.keys.groups_token(connection.id, &names, &mut self.rng)
+        classic.keys.groups_token(&mut self.rng, connection.id, &names)
     }
 
     /// A hub keeps something for a connection: it hears of its end.

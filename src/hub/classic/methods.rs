@@ -44,7 +44,8 @@ impl<H: Hub> Methods<H> {
     /// When there is no method of that name yet.
     pub fn overload<Args>(&mut self, name: &str, method: impl Method<H, Args>) -> &mut Self {
         let first = self.find_mut(name);
-        first.unwrap_or_else(|| panic!("no method is called {name:?} yet")).shown.is_overloaded = true;
+        first.unwrap_or_else(|| panic!("no method is called {name:?} yet")).shown.is_overloaded =
+            true;
         self.push(name, method.into_parts());
         self.last("an overload").shown.is_overload = true;
         self

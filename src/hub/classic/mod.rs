@@ -12,11 +12,11 @@ mod state;
 mod table;
 
 pub(crate) use endpoint::{ClassicHub, MethodShape, Welcome};
+pub(super) use methods::Shown;
 pub use progress::Progress;
 pub(super) use progress::Reports;
-pub(crate) use replies::{Asked, ReplyPath, Returned};
-pub(super) use methods::Shown;
 pub(super) use replies::number_of;
+pub(crate) use replies::{Asked, ReplyPath, Returned};
 pub use state::ClientState;
 pub(crate) use table::{HubTable, SharedHub};
 

@@ -63,7 +63,10 @@ impl<T: Serialize> Progress<T> {
     /// The call was answered already (§4.6), or the value cannot be written as JSON.
     pub fn report(&self, value: &T) -> Result<(), HubError> {
         if self.call.is_over.get() {
-            return Err(HubError::internal("InvalidOperationException", errors::PROGRESS_AFTER_COMPLETION));
+            return Err(HubError::internal(
+                "InvalidOperationException",
+                errors::PROGRESS_AFTER_COMPLETION,
+            ));
         }
         let Some(id) = self.call.classic_id() else { return Ok(()) };
         let mut element = Vec::new();

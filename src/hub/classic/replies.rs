@@ -52,7 +52,7 @@ pub(crate) struct Returned {
 impl Registry {
     /// Remembers where a call is to be answered. The number stands in front of its id while it
     /// runs.
-    pub(crate) fn ask(&mut self, connection: ConnectionKey, asked: Asked) -> u64 {
+    pub(crate) fn expect_reply(&mut self, connection: ConnectionKey, asked: Asked) -> u64 {
         let number = self.classic.next_reply;
         self.classic.next_reply += 1;
         self.classic.replies.insert(number, Reply { connection, asked });
@@ -90,7 +90,7 @@ impl Registry {
     }
 
     /// Answers a call with the completion that was written under its id.
-    pub(in crate::hub) fn reply(&mut self, id: &str, mut record: Vec<u8>) {
+    pub(crate) fn reply(&mut self, id: &str, mut record: Vec<u8>) {
         let Some(reply) = number_of(id).and_then(|number| self.classic.replies.remove(&number))
         else {
             return;
@@ -133,11 +133,6 @@ impl Registry {
     /// Takes the answers to requests.
     pub(crate) fn take_returned(&mut self) -> Vec<Returned> {
         std::mem::take(&mut self.classic.returned)
-    }
-
-    /// Whether answers to requests wait to be sent.
-    pub(crate) fn has_returned(&self) -> bool {
-        !self.classic.returned.is_empty()
     }
 }
 

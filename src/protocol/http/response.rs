@@ -157,7 +157,7 @@ impl<'a> Response<'a> {
         out.reserve(self.headers.as_bytes().len() + 128);
         write_number(out, b"HTTP/1.1 ", u64::from(self.status));
         out.push(b' ');
-        out.extend_from_slice(reason(self.status).as_bytes());
+        out.extend_from_slice(self.reason.unwrap_or_else(|| reason(self.status)).as_bytes());
         out.extend_from_slice(b"\r\n");
         // RFC 9112 §6.3: 204 and 304 have no body, and no length that could look like one.
         if self.may_have_body() {

@@ -428,7 +428,8 @@ impl HubProtocolKind {
             Self::Json => json::write_end(out, invocation_id),
             Self::MessagePack => messagepack::write_end(out, invocation_id),
             Self::Classic => {
-                classic::write_result(out, shown(invocation_id), &(), None).expect("nothing is written");
+                classic::write_result(out, shown(invocation_id), &(), None)
+                    .expect("nothing is written");
             }
         }
     }

@@ -128,7 +128,10 @@ impl Settings {
             ConfigPlace::WebSocket(path) => {
                 self.websockets.get(&normal(path)).and_then(|own| own.line_of(option))
             }
-            ConfigPlace::File | ConfigPlace::EveryHub | ConfigPlace::Http(_) => None,
+            ConfigPlace::File
+            | ConfigPlace::EveryHub
+            | ConfigPlace::Classic(_)
+            | ConfigPlace::Http(_) => None,
         };
         let at = line.map(|line| (self.file.clone(), line));
         ConfigMistake { at, place, what: mistake.to_string() }

@@ -102,7 +102,9 @@ impl Engine {
         }
         http.headers.add("Cache-Control", "no-store");
         match asked.endpoint {
-            Endpoint::Negotiate => return Ok(Answer::Response(self.classic_negotiate(&asked, request))),
+            Endpoint::Negotiate => {
+                return Ok(Answer::Response(self.classic_negotiate(&asked, request)));
+            }
             Endpoint::Ping => return Ok(Answer::Response(asked.fixed(PONG))),
             _ => {}
         }
@@ -129,7 +131,7 @@ impl Engine {
         let path = request.path();
         let negotiation = Negotiation {
             url: base_path(&path),
-            connection_token: &app.keys().connection_token(id, &asked.user, rng),
+            connection_token: &app.keys().connection_token(rng, id, &asked.user),
             connection_id: id,
             keep_alive_timeout: options.keep_alive_timeout(),
             disconnect_timeout: options.disconnect_timeout,
