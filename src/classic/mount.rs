@@ -463,7 +463,7 @@ impl<M: Model> Application for ClassicMount<M> {
 
     #[cfg(feature = "sim")]
     fn check(&self, registry: &Registry) -> Result<(), String> {
-        let mine = |connection: &&Connection| connection.world == self.world;
+        let mine = |connection: &&crate::transport::Connection| connection.world == self.world;
         for connection in registry.iter().map(|(_, connection)| connection).filter(mine) {
             let Some(classic) = &connection.classic else {
                 return Err("a connection of a classic mount is none".into());

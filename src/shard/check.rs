@@ -8,7 +8,7 @@ impl Engine {
     /// The first disagreement between the tables.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.registry.check()?;
-        self.apps.iter().try_for_each(|app| app.check(&self.registry))?;
+        self.apps.iter().try_for_each(|app| app.borrow().check(&self.registry))?;
         for (key, socket) in self.sockets.iter() {
             let knows = match &socket.stage {
                 SocketStage::WebSocket(websocket) => self.carries(key, websocket.connection),
