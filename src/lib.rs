@@ -82,8 +82,8 @@ pub mod architecture {}
 struct Readme;
 
 pub use auth::{
-    Access, Authenticate, Cors, Identity, Jwt, JwtAlgorithm, JwtError, Origins, Policy,
-    bearer_token,
+    Access, Authenticate, BadToken, Cors, Identity, Jwt, JwtAlgorithm, JwtError, KeyError, KeyRing,
+    Origins, Policy, bearer_token,
 };
 pub use base::{ConnectionId, Mistake, ToConnectionId};
 /// What a streaming hub method returns; [`iter`] makes one.

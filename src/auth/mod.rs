@@ -1,4 +1,5 @@
-//! Who asks, whether they may, and from which web pages: identities, policies, origins, CORS.
+//! Who asks, whether they may, and from which web pages: identities, policies, origins, CORS, and
+//! the keys of tokens that a server gives and takes back.
 //!
 //! Pure: what time it is comes as an argument, and nothing is fetched.
 
@@ -9,6 +10,8 @@ mod jwt;
 mod jwt_keys;
 mod origins;
 mod policy;
+mod protect;
+mod tokens;
 
 pub use authenticate::{Authenticate, bearer_token};
 pub use cors::Cors;
@@ -17,3 +20,4 @@ pub use jwt::{Jwt, JwtError};
 pub use jwt_keys::JwtAlgorithm;
 pub use origins::Origins;
 pub use policy::{Access, Policy};
+pub use protect::{BadToken, KeyError, KeyRing};
