@@ -419,7 +419,7 @@ impl HubProtocolKind {
             Self::Json => json::write_end(out, invocation_id),
             Self::MessagePack => messagepack::write_end(out, invocation_id),
             Self::Classic => {
-                classic::write_result(out, invocation_id, &(), None).expect("nothing is written");
+                classic::write_result(out, invocation_id, &(), None).expect("`()` is JSON");
             }
         }
     }
