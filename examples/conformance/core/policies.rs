@@ -2,7 +2,7 @@
 
 use tickhub::{Methods, Policy};
 
-use super::sign_in::ADMIN;
+use crate::sign_in::ADMIN;
 use super::{Ctx, Transcript, World};
 
 pub(super) fn offer<W: World>(m: &mut Methods<Transcript<W>>) {
