@@ -9,6 +9,8 @@ mod audiences;
 mod auth;
 #[path = "world/calls.rs"]
 mod calls;
+#[path = "world/classic/mod.rs"]
+mod classic;
 #[path = "world/client.rs"]
 mod client;
 #[path = "world/compressed.rs"]

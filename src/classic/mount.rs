@@ -153,9 +153,9 @@ impl<M: Model> ClassicMount<M> {
         Self { model, world, options: Rc::new(options), keys, connection, stopped }
     }
 
-    /// What is behind it.
-    pub(crate) fn model(&mut self) -> &mut M {
-        &mut self.model
+    /// What is behind it, and its world.
+    pub(crate) fn model(&mut self) -> (&mut M, u16) {
+        (&mut self.model, self.world)
     }
 
     /// `OnConnected` has ended everywhere.

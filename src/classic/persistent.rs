@@ -104,8 +104,8 @@ impl<P: PersistentConnection> Persistent<P> {
     }
 
     /// The code, for those who run it outside of a request.
-    pub(crate) fn code(&mut self) -> (&mut P, u16) {
-        (&mut self.code, self.world)
+    pub(crate) fn code(&mut self) -> &mut P {
+        &mut self.code
     }
 
     /// Runs the code for a connection; a panic is an error.

@@ -39,7 +39,7 @@ pub use arity::{AsyncMethod, AsyncStreamMethod, Method, StreamMethod};
 pub use ask::Answer;
 pub(crate) use call::Local;
 pub use call::{Call, Elapsed};
-pub(crate) use classic::{Asked, ClassicHub, HubTable, MethodShape, ReplyPath, SharedHub, Welcome};
+pub(crate) use classic::{Asked, ClassicHub, HubTable, ReplyPath, SharedHub, Welcome};
 pub use classic::{ClientState, Progress};
 pub use clients::{Audience, Clients};
 pub use closed::Closed;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::classic::{Peers, PersistentConnection};
 use crate::hub::{Clients, Hub};
 use crate::io::Waker;
 use crate::shard::Engine;
@@ -79,6 +80,21 @@ impl Post {
                 if engine.enter(work).is_none() {
                     let hub = std::any::type_name::<H>();
                     tracing::error!(hub, "work was posted for a hub that is not served");
+                }
+            });
+        }));
+    }
+
+    /// The same with the PersistentConnection of type `P`.
+    pub fn run_persistent<P: PersistentConnection>(
+        &self,
+        work: impl FnOnce(&mut P, &mut Peers<'_>) + Send + 'static,
+    ) {
+        self.put(Box::new(move |engine| {
+            engine.contain(|engine| {
+                if engine.enter_persistent(work).is_none() {
+                    let code = std::any::type_name::<P>();
+                    tracing::error!(code, "work was posted for what is not served");
                 }
             });
         }));

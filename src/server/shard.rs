@@ -14,7 +14,7 @@ use super::mailbox::{Mailbox, Post};
 use super::setup::Setup;
 use crate::auth::Authenticate;
 use crate::base::{Moment, Rng, WallClock};
-use crate::classic::{ClassicHubs, ClassicOptions, PersistentConnection};
+use crate::classic::{ClassicHubs, ClassicOptions, Peers, PersistentConnection};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::{self, Driver, Listener};
 use crate::protocol::http::{Headers, Request, Response};
@@ -335,6 +335,22 @@ impl Shard {
         self.engine
             .enter(work)
             .unwrap_or_else(|| panic!("no hub of type {} is served", std::any::type_name::<H>()))
+    }
+
+    /// Runs `work` with the PersistentConnection of type `P` and everybody connected to it.
+    ///
+    /// # Panics
+    ///
+    /// When the shard serves no such one.
+    pub fn enter_persistent<P: PersistentConnection, T>(
+        &mut self,
+        work: impl FnOnce(&mut P, &mut Peers<'_>) -> T,
+    ) -> T {
+        let now = self.now();
+        self.engine.advance(now);
+        self.engine
+            .enter_persistent(work)
+            .unwrap_or_else(|| panic!("no {} is served", std::any::type_name::<P>()))
     }
 
     /// A descriptor for somebody else's epoll: readable when a turn would find something to do.

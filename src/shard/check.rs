@@ -23,9 +23,15 @@ impl Engine {
                         .registry
                         .get(connection)
                         .is_some_and(|known| known.posts.contains(&key)),
+                    Some(Pending::Call { number, .. }) => self.registry.is_asked(number),
+                    Some(Pending::Start { connection, .. }) => {
+                        let known = self.registry.get(connection);
+                        let classic = known.and_then(|known| known.classic.as_deref());
+                        classic.is_some_and(|classic| classic.starts.contains(&key))
+                    }
                     Some(Pending::Exchange { task, .. }) => self.exchanges.contains(task),
                 },
-                SocketStage::Lingering(_) | SocketStage::Closing => true,
+                SocketStage::Farewell(_) | SocketStage::Lingering(_) | SocketStage::Closing => true,
             };
             if !knows {
                 return Err(format!("{key:?} carries a connection that does not know it"));
@@ -39,6 +45,7 @@ impl Engine {
             }
             let is_leaving = connection.stage == Stage::Closing && !connection.departed;
             let may_be_alone = connection.polls()
+                || connection.classic.is_some()
                 || connection.stage == Stage::Negotiated
                 || connection.is_parked()
                 || is_leaving;

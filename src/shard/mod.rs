@@ -20,14 +20,15 @@ mod routes;
 mod stream;
 mod websocket;
 
+use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::auth::Authenticate;
 use crate::base::{ConnectionKey, HashMap, Moment, Rng, SideTable, SocketKey, WallClock, Wheel};
 use crate::classic::{
-    ClassicHubs, ClassicMount, ClassicOptions, Hubs, Model, Persistent, PersistentConnection,
-    keys_of,
+    ClassicHubs, ClassicMount, ClassicOptions, Hubs, Model, Peers, Persistent,
+    PersistentConnection, keys_of,
 };
 use crate::hub::{
     Application, ClassicHub, Clients, Closed, Counters, Hub, HubEndpoint, HubOptions, HubTable,
@@ -58,6 +59,8 @@ pub(crate) struct Engine {
     hubs: HubTable,
     /// The classic mounts among them, by their world.
     classics: HashMap<u16, SharedMount>,
+    /// The first PersistentConnection of each type.
+    persistents: HashMap<TypeId, Rc<dyn Any>>,
     routes: Routes,
     before: Vec<Before>,
     schemes: Vec<Rc<dyn Authenticate>>,
@@ -90,6 +93,7 @@ impl Engine {
             apps: Vec::new(),
             hubs: HubTable::default(),
             classics: HashMap::default(),
+            persistents: HashMap::default(),
             routes: Routes::default(),
             before: Vec::new(),
             schemes: Vec::new(),
@@ -149,7 +153,8 @@ impl Engine {
     ) {
         let world = self.registry.add_world();
         let code = Persistent::new(&mut self.registry, code, world);
-        self.add_classic_mount(path, world, options, code);
+        let mount = self.add_classic_mount(path, world, options, code);
+        self.persistents.entry(TypeId::of::<P>()).or_insert(mount);
     }
 
     fn add_classic_mount<M: Model>(
@@ -158,13 +163,14 @@ impl Engine {
         world: u16,
         options: ClassicOptions,
         model: M,
-    ) {
+    ) -> Rc<RefCell<ClassicMount<M>>> {
         let keys = keys_of(&options, &mut self.registry.rng);
         let mount = Mount { world, options: Rc::new(options.connection.clone()) };
         let app = Rc::new(RefCell::new(ClassicMount::new(model, world, options, keys)));
         self.apps.push(app.clone());
-        self.classics.insert(world, app);
+        self.classics.insert(world, app.clone());
         self.routes.add_classic(path, mount);
+        app
     }
 
     /// The hubs that are served so far.
@@ -323,6 +329,18 @@ impl Engine {
         let mut endpoint = endpoint.borrow_mut();
         let (hub, mut clients) = endpoint.enter(&mut self.registry);
         Some(work(hub, &mut clients))
+    }
+
+    /// Runs `work` with the first PersistentConnection of type `P`. `None`: there is none.
+    pub(crate) fn enter_persistent<P: PersistentConnection, T>(
+        &mut self,
+        work: impl FnOnce(&mut P, &mut Peers<'_>) -> T,
+    ) -> Option<T> {
+        let mount = self.persistents.get(&TypeId::of::<P>())?.clone();
+        let mount = mount.downcast::<RefCell<ClassicMount<Persistent<P>>>>().ok()?;
+        let mut mount = mount.borrow_mut();
+        let (persistent, world) = mount.model();
+        Some(work(persistent.code(), &mut Peers::new(&mut self.registry, world)))
     }
 
     /// Runs `work` on the engine; a panic in it is logged and goes no further.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::auth::Authenticate;
 use crate::base::{Moment, Rng, WallClock};
+use crate::classic::{ClassicHubs, ClassicOptions, PersistentConnection};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
@@ -120,6 +121,38 @@ impl World {
     pub fn also_at<H: Hub>(mut self, path: &str, connection: &ConnectionOptions) -> Self {
         for shard in &mut self.shards {
             shard.engine.add_mount::<H>(path, connection.clone());
+        }
+        self
+    }
+
+    /// Keeps a hub without a path in every shard.
+    #[must_use]
+    pub fn host<H: Hub>(mut self, hub: impl Fn() -> H, options: &HubOptions) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.host_hub(hub(), options.clone());
+        }
+        self
+    }
+
+    /// Serves hubs to classic clients below `path` of every shard.
+    #[must_use]
+    pub fn classic(mut self, path: &str, options: &ClassicOptions, hubs: &ClassicHubs) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_classic(path, options.clone(), hubs);
+        }
+        self
+    }
+
+    /// Serves a PersistentConnection to classic clients below `path` of every shard.
+    #[must_use]
+    pub fn persistent<P: PersistentConnection>(
+        mut self,
+        path: &str,
+        options: &ClassicOptions,
+        code: impl Fn() -> P,
+    ) -> Self {
+        for shard in &mut self.shards {
+            shard.engine.add_persistent(path, code(), options.clone());
         }
         self
     }

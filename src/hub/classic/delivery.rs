@@ -7,7 +7,7 @@ use crate::protocol::classic::jsonp::Callback;
 use crate::protocol::classic::{Cursor, Envelope, messages_in};
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::websocket::Kind;
-use crate::transport::{Classic, Connection, Framing, LongPoll, Notices, Outbox, Stage};
+use crate::transport::{Classic, Framing, LongPoll, Notices, Outbox};
 
 impl Registry {
     /// Where a client stands that has seen everything so far.
@@ -245,12 +245,6 @@ impl Registry {
         if let Some(mut classic) = classic {
             classic.replay.clear(&mut self.pool);
         }
-    }
-
-    /// Whether a connection may still be sent to by classic means.
-    pub(crate) fn is_open_classic(&self, key: ConnectionKey) -> bool {
-        let is_open = |connection: &Connection| connection.stage == Stage::Open;
-        self.get(key).is_some_and(|connection| connection.classic.is_some() && is_open(connection))
     }
 }
 

@@ -130,6 +130,12 @@ impl Registry {
         }
     }
 
+    /// Whether a call was not answered yet.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_asked(&self, number: u64) -> bool {
+        self.classic.replies.contains_key(&number)
+    }
+
     /// Takes the answers to requests.
     pub(crate) fn take_returned(&mut self) -> Vec<Returned> {
         std::mem::take(&mut self.classic.returned)

@@ -1,0 +1,5 @@
+//! Classic SignalR 2.x, LEG-001 to LEG-127, on the wire and in virtual time.
+
+mod guest;
+mod receiving;
+mod room;

@@ -1,0 +1,124 @@
+//! A server with two hubs for clients of both generations.
+
+use tickhub::sim::World;
+use tickhub::{
+    Call, ClassicHubs, ClassicOptions, Closed, Context, Hub, HubError, HubOptions, Methods,
+    Progress,
+};
+
+/// The hub that most tests talk to. What happens to its connections is kept.
+#[derive(Default)]
+pub(super) struct Room {
+    pub(super) events: Vec<String>,
+}
+
+impl Hub for Room {
+    type State = u32;
+
+    fn methods(m: &mut Methods<Self>) {
+        m.on("Echo", |_: &mut Self, _: &mut Context<Self>, text: String| text)
+            .parameters(["text"])
+            .on("Nothing", |_: &mut Self, _: &mut Context<Self>| {})
+            .on("Fail", |_: &mut Self, _: &mut Context<Self>| -> Result<(), HubError> {
+                Err(HubError::internal("Exception", "secret"))
+            })
+            .on("HubFail", |_: &mut Self, _: &mut Context<Self>| -> Result<(), HubError> {
+                Err(HubError::new("visible").with_data(serde_json::json!({"code": 7})))
+            })
+            .on("ToAll", |_: &mut Self, ctx: &mut Context<Self>, text: String| {
+                ctx.all().send("message", (text,)).ignore();
+            })
+            .on("ToOthers", |_: &mut Self, ctx: &mut Context<Self>, text: String| {
+                ctx.others().send("message", (text,)).ignore();
+            })
+            .on("Join", |_: &mut Self, ctx: &mut Context<Self>, group: String| ctx.join(&group))
+            .on("Leave", |_: &mut Self, ctx: &mut Context<Self>, group: String| ctx.leave(&group))
+            .on("ToGroup", |_: &mut Self, ctx: &mut Context<Self>, group: String, text: String| {
+                ctx.group(&group).send("message", (text,)).ignore();
+            })
+            .on("State", |_: &mut Self, ctx: &mut Context<Self>| {
+                let old: String = ctx.client_state().get("name").unwrap_or_default();
+                ctx.client_state().set("name", &format!("{old}!"));
+                ctx.caller().send("stateSeen", (1,)).ignore();
+                "ok"
+            })
+            .on("Count", |_: &mut Self, ctx: &mut Context<Self>| {
+                *ctx.state() += 1;
+                *ctx.state()
+            })
+            .on_async("Later", later)
+            .on_async("Work", work)
+            .on("Overload", |_: &mut Self, _: &mut Context<Self>| "none")
+            .overload("Overload", |_: &mut Self, _: &mut Context<Self>, n: i32| n)
+            .overload("Overload", |_: &mut Self, _: &mut Context<Self>, _: i32, _: i32| "two");
+    }
+
+    fn on_connected(&mut self, ctx: &mut Context<'_, Self>) -> Result<(), HubError> {
+        self.events.push(format!("connected {}", ctx.connection_id()));
+        ctx.caller().send("welcome", ("hi",)).ignore();
+        Ok(())
+    }
+
+    fn on_reconnected(&mut self, ctx: &mut Context<'_, Self>) -> Result<(), HubError> {
+        self.events.push(format!("reconnected {}", ctx.connection_id()));
+        Ok(())
+    }
+
+    fn on_disconnected(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        reason: &Closed,
+    ) -> Result<(), HubError> {
+        self.events.push(format!("disconnected {} {}", ctx.connection_id(), reason.is_stop()));
+        Ok(())
+    }
+}
+
+async fn later(call: Call<Room>, text: String, ms: u64) -> String {
+    call.sleep(std::time::Duration::from_millis(ms)).await;
+    text
+}
+
+async fn work(call: Call<Room>, job: String, progress: Progress<u32>) -> Result<String, HubError> {
+    for percent in [0, 50, 100] {
+        progress.report(&percent)?;
+        call.sleep(std::time::Duration::from_millis(20)).await;
+    }
+    Ok(format!("{job} done"))
+}
+
+/// A second hub on the same connection.
+#[derive(Default)]
+pub(super) struct Side;
+
+impl Hub for Side {
+    type State = ();
+
+    fn methods(m: &mut Methods<Self>) {
+        m.on("Poke", |_: &mut Self, ctx: &mut Context<Self>, text: String| {
+            ctx.all().send("poked", (text,)).ignore();
+        })
+        .on("Ping", |_: &mut Self, _: &mut Context<Self>| "pong");
+    }
+}
+
+/// A world with both hubs at `/signalr` for classic clients and `/room` for others.
+pub(super) fn room() -> World {
+    room_with(&ClassicOptions::default())
+}
+
+pub(super) fn room_with(options: &ClassicOptions) -> World {
+    let hubs = ClassicHubs::new().hub::<Room>("RoomHub").hub::<Side>("sideHub");
+    World::new(1)
+        .hub("/room", Room::default, &HubOptions::default())
+        .host(|| Side, &HubOptions::default())
+        .classic("/signalr", options, &hubs)
+}
+
+/// What happened to a connection.
+pub(super) fn events(world: &mut World, id: &str) -> Vec<String> {
+    world.enter(0, |room: &mut Room, _| {
+        let of_it = room.events.iter().filter(|event| event.contains(id));
+        of_it.map(|event| event.replace(&format!(" {id}"), "")).collect()
+    })
+}
