@@ -9,7 +9,9 @@ mod transcript;
 
 use std::time::Duration;
 
-use tickhub::{ClassicHubOptions, ClassicHubs, ClassicOptions, HubError, HubOptions, Policy, Server};
+use tickhub::{
+    ClassicHubOptions, ClassicHubs, ClassicOptions, HubError, HubOptions, Policy, Server,
+};
 
 use crate::events::Events;
 use crate::sign_in;
@@ -60,10 +62,8 @@ pub(crate) fn serve(server: Server) -> Server {
 /// The hubs of every mount.
 fn hubs() -> ClassicHubs {
     let named_on_purpose = ClassicHubOptions { verbatim: true, ..ClassicHubOptions::default() };
-    let signed_in = ClassicHubOptions {
-        authorize: Some(Policy::signed_in()),
-        ..ClassicHubOptions::default()
-    };
+    let signed_in =
+        ClassicHubOptions { authorize: Some(Policy::signed_in()), ..ClassicHubOptions::default() };
     ClassicHubs::new()
         .hub::<Transcript>("TranscriptHub")
         .hub_with::<Second>("secondHub", named_on_purpose)

@@ -64,3 +64,18 @@ fn leg_075_who_does_not_come_back_is_disconnected() {
     assert_eq!(events(&mut world, &guest.id), ["connected", "disconnected false"]);
     assert!(world.is_quiet());
 }
+
+#[test]
+fn leg_025_the_first_poll_may_come_before_the_start() {
+    let mut world = room();
+    let guest = Guest::new(&mut world);
+    let first = guest.poll(&mut world, "connect", "");
+    assert_eq!(first["S"], json!(1));
+    let mut wire = Wire::tcp(&mut world);
+    let more = format!("&messageId={}", super::guest::percent(&cursor(&[first])));
+    wire.ask(&mut world, "GET", &guest.target("poll", "longPolling", &more), &[], b"");
+    guest.start(&mut world);
+    let envelope = serde_json::from_str(&wire.answer(&mut world).body).expect("an envelope");
+    assert_eq!(messages(&[envelope]), [welcome()]);
+    assert_eq!(events(&mut world, &guest.id), ["connected"]);
+}
