@@ -15,10 +15,14 @@ impl Events {
         log.entry(name.to_string()).or_default().push(entry.into());
     }
 
-    /// The entries under a name, as a JSON array; an unknown name has none.
-    pub(crate) fn json(&self, name: &str) -> Vec<u8> {
+    /// The entries under a name; an unknown name has none.
+    pub(crate) fn of(&self, name: &str) -> Vec<String> {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entries = log.get(name).map(Vec::as_slice).unwrap_or_default();
-        serde_json::to_vec(entries).expect("texts can be written")
+        log.get(name).cloned().unwrap_or_default()
+    }
+
+    /// The same as a JSON array.
+    pub(crate) fn json(&self, name: &str) -> Vec<u8> {
+        serde_json::to_vec(&self.of(name)).expect("texts can be written")
     }
 }

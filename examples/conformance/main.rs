@@ -2,13 +2,15 @@
 //! server, and real clients, are checked against.
 //!
 //! `conformance HOST --listen ADDRESS [--driver auto|uring|epoll] [--shards N]`; HOST is `core`
-//! (the host of the transcripts in `tests/transcripts/core`) or `functional` (the hubs that client
-//! libraries are driven against). Nothing of it is fit for the open: it signs in whoever says a
+//! or `classic` (the hosts of the transcripts in `tests/transcripts`) or `functional` (the hubs that
+//! client libraries are driven against). Nothing of it is fit for the open: it signs in whoever says a
 //! name.
 
+mod classic;
 mod core;
 mod events;
 mod functional;
+mod sign_in;
 mod values;
 
 use std::net::SocketAddr;
@@ -37,8 +39,10 @@ struct Arguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Host {
-    /// The host of the recorded transcripts.
+    /// The host of the recorded conversations with ASP.NET Core SignalR.
     Core,
+    /// The host of the recorded conversations with classic SignalR.
+    Classic,
     /// The hubs that client libraries are driven against.
     Functional,
 }
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
     });
     let server = match arguments.host {
         Host::Core => core::serve(server),
+        Host::Classic => classic::serve(server),
         Host::Functional => functional::serve(server),
     };
     let server = server.on_listening(|addresses| {

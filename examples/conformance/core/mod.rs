@@ -10,7 +10,6 @@ mod outside;
 mod policies;
 mod raw;
 mod selectors;
-mod sign_in;
 mod streams;
 mod uploads;
 
@@ -25,6 +24,7 @@ use tickhub::{
 };
 
 use crate::events::Events;
+use crate::sign_in;
 
 /// The hub of the transcripts: one method for everything that a client can see.
 pub(crate) struct Transcript<W = Plain> {

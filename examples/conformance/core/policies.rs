@@ -2,8 +2,8 @@
 
 use tickhub::{Methods, Policy};
 
-use super::sign_in::ADMIN;
 use super::{Ctx, Transcript, World};
+use crate::sign_in::ADMIN;
 
 pub(super) fn offer<W: World>(m: &mut Methods<Transcript<W>>) {
     m.on("Signed", |_: &mut Transcript<W>, ctx: &mut Ctx<W>| {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tickhub::{Call, HubError, Iter, Methods, Policy, StreamWriter, Upload, iter};
 
-use super::sign_in::ADMIN;
 use super::uploads::upper_case;
 use super::{Ctx, Transcript, World, failure};
 use crate::events::Events;
+use crate::sign_in::ADMIN;
 
 type Numbers = Iter<std::ops::Range<i32>>;
 

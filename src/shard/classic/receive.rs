@@ -207,11 +207,12 @@ impl Engine {
                 app.start(registry, key);
             }
         } else {
-            if classic.start == Start::Not {
+            // The first poll comes before `/start` as often as behind it.
+            let is_news = !is_poll || endpoint == Endpoint::Reconnect;
+            if is_news && classic.start == Start::Not {
                 // It has begun elsewhere, or so long ago that nobody remembers (§6.3).
                 classic.start = Start::Done;
             }
-            let is_news = !is_poll || endpoint == Endpoint::Reconnect;
             if is_news && !app.reconnected(registry, key) {
                 registry.end_request(key);
                 return;

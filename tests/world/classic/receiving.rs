@@ -87,8 +87,8 @@ fn leg_079_an_event_stream_begins_and_comes_back() {
     assert!(again.iter().all(|envelope| envelope.get("S").is_none()));
     assert_eq!(events(&mut world, &guest.id), ["connected", "reconnected"]);
     guest.abort(&mut world);
-    assert_eq!(stream.chunks(&mut world), [""; 0]);
-    assert!(stream.has_ended, "T-12: the stream ends with the abort");
+    assert_eq!(stream.chunks(&mut world), [""], "the last chunk");
+    assert!(!stream.has_ended, "its socket carries other requests");
     assert_eq!(events(&mut world, &guest.id), ["connected", "reconnected", "disconnected true"]);
 }
 
@@ -127,6 +127,7 @@ fn leg_093_and_094_an_idle_poll() {
     let mut text = String::new();
     wire.read_text(&mut world, &mut text);
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("\r\n\r\n"), "{text}");
+    eprintln!("{text}");
     world.pass(Duration::from_secs(31));
     text.clear();
     wire.read_text(&mut world, &mut text);
@@ -244,4 +245,19 @@ fn both_generations_hear_each_other() {
     core.text(&mut world, r#"{"type":1,"target":"ToGroup","arguments":["red","from core"]}"#);
     assert_eq!(core.hear(&mut world), [call("from core")]);
     assert_eq!(messages(&heard(&mut wire, &mut world)), [message("from core")]);
+}
+
+#[test]
+fn leg_025_the_first_poll_may_come_before_the_start() {
+    let mut world = room();
+    let guest = Guest::new(&mut world);
+    let first = guest.poll(&mut world, "connect", "");
+    assert_eq!(first["S"], json!(1));
+    let mut wire = Wire::tcp(&mut world);
+    let more = format!("&messageId={}", percent(&cursor(&[first])));
+    wire.ask(&mut world, "GET", &guest.target("poll", "longPolling", &more), &[], b"");
+    guest.start(&mut world);
+    let envelope = serde_json::from_str(&wire.answer(&mut world).body).expect("an envelope");
+    assert_eq!(messages(&[envelope]), [welcome()]);
+    assert_eq!(events(&mut world, &guest.id), ["connected"]);
 }

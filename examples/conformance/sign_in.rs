@@ -6,11 +6,11 @@ use tickhub::http::Request;
 use tickhub::{Identity, bearer_token};
 
 /// The role that a policy asks for; the user of the same name has it.
-pub(super) const ADMIN: &str = "admin";
+pub(crate) const ADMIN: &str = "admin";
 
 /// The name in `X-User`, or in a token `user:NAME`. It holds for ever, or for as many seconds as
 /// the query parameter `expires` says.
-pub(super) fn identity(request: &Request<'_>) -> Option<Identity> {
+pub(crate) fn identity(request: &Request<'_>) -> Option<Identity> {
     let name = match request.header("x-user") {
         Some(name) => name.to_owned(),
         None => bearer_token(request.head())?.strip_prefix("user:")?.to_owned(),
