@@ -9,6 +9,7 @@ export class Proxy {
   #refusals = 0;
   #limit = Infinity;
   #target;
+  #mutesWebSockets = false;
 
   /** A proxy for a port of this machine. */
   static async to(port) {
@@ -41,6 +42,11 @@ export class Proxy {
     this.cut();
   }
 
+  /** From now on WebSockets are opened, and then hear nothing. */
+  muteWebSockets() {
+    this.#mutesWebSockets = true;
+  }
+
   async close() {
     this.refuse();
     this.#listener.close();
@@ -69,7 +75,8 @@ export class Proxy {
       to.destroy();
     });
     from.on("end", () => to.end());
-    from.on("data", (bytes) => {
+    from.on("data", (all) => {
+      const bytes = this.#audible(all, from, pair);
       if (bytes.length <= this.#limit) {
         this.#limit -= bytes.length;
         to.write(bytes);
@@ -78,5 +85,20 @@ export class Proxy {
       to.write(bytes.subarray(0, this.#limit), () => pair.forEach((socket) => socket.resetAndDestroy()));
       this.#limit = Infinity;
     });
+  }
+
+  /** What of these bytes may pass where WebSockets hear nothing. */
+  #audible(bytes, from, pair) {
+    const [client] = pair;
+    if (!this.#mutesWebSockets) return bytes;
+    if (from === client) {
+      // Browsers open a connection of its own for each WebSocket, and ask in one piece.
+      pair.isWebSocket ??= /\r\nupgrade: websocket\r\n/i.test(bytes.toString("latin1"));
+      return bytes;
+    }
+    if (!pair.isWebSocket) return bytes;
+    const end = pair.isOpen ? 0 : bytes.indexOf("\r\n\r\n") + 4;
+    pair.isOpen = true;
+    return bytes.subarray(0, end);
   }
 }
