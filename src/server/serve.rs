@@ -61,11 +61,8 @@ impl Server {
         })
     }
 
-    /// Serves the hub of type `H` at one more path; see [`Shard::also_at`].
-    ///
-    /// # Panics
-    ///
-    /// [`Server::run`] panics when no hub of type `H` was added before.
+    /// Serves the hub of type `H`, which was added before, at one more path; see
+    /// [`Shard::also_at`].
     #[must_use]
     pub fn also_at<H: Hub>(self, path: &str, connection: ConnectionOptions) -> Self {
         let path = path.to_owned();

@@ -140,13 +140,13 @@ impl Shard {
     /// # Ok::<(), tickhub::Error>(())
     /// ```
     ///
-    /// # Panics
-    ///
-    /// When no hub of type `H` is served yet.
+    /// A path for which there is no hub yet is a mistake that [`Shard::check`] tells.
     #[must_use]
     pub fn also_at<H: Hub>(mut self, path: &str, connection: ConnectionOptions) -> Self {
         let connection = self.setup.connection(path, connection);
-        self.engine.add_mount::<H>(path, connection);
+        if !self.engine.add_mount::<H>(path, connection) {
+            self.setup.without_hub::<H>(path);
+        }
         self
     }
 
@@ -244,7 +244,8 @@ impl Shard {
     }
 
     /// Says everything that is wrong with the configuration and with what is served: options that
-    /// cannot be, paths that are served twice, sections of a file for paths that are not served.
+    /// cannot be, paths that are served twice or have no hub, sections of a file for paths that are
+    /// not served.
     /// The first turn asks by itself.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tickhub::http::Response;
 use tickhub::{
-    Config, ConnectionOptions, Context, Error, Hub, HubOptions, Methods, OutboxLimits, Peer, Rate,
-    RateLimit, RawOptions, Server, Shard, Transports, WebSocket,
+    Config, ConnectionHandler, ConnectionOptions, Context, Error, Hub, HubOptions, Methods,
+    OutboxLimits, Peer, Rate, RateLimit, RawOptions, Server, Shard, Transports, WebSocket,
 };
 
 struct Empty;
@@ -191,6 +191,50 @@ fn mistakes_of_code_and_file_come_together() {
         assert_eq!(found, 1, "{begin}\n{}", told.join("\n"));
     }
     assert_eq!(told.len(), 14, "{}", told.join("\n"));
+}
+
+/// One more path of a hub, and connections without one, are made by options of connections alone.
+#[test]
+fn paths_without_a_hub_of_their_own_have_no_options_of_hubs() {
+    struct Unserved;
+    impl Hub for Unserved {
+        type State = ();
+        fn methods(_: &mut Methods<Self>) {}
+    }
+    struct Sink;
+    impl ConnectionHandler for Sink {
+        fn on_receive(&mut self, _: &mut Peer<'_>, _: &[u8]) {}
+    }
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("more.toml");
+    let text = "[hub]\nhandshake_timeout = '2s'\n\
+        [hubs.'/hub']\nhandshake_timeout = '3s'\n\
+        [hubs.'/more']\nclose_timeout = '1s'\nhandshake_timeout = '4s'\n\
+        [hubs.'/bytes']\nenable_detailed_errors = true\n";
+    fs::write(&file, text).expect("the file is written");
+    let mut config = Config::from_file(&file).expect("it can be read");
+    config.listen = vec!["127.0.0.1:0".parse().expect("an address")];
+    let error = Server::new(config)
+        .hub("/hub", |_| Empty)
+        .also_at::<Empty>("/more", ConnectionOptions::default())
+        .connection("/bytes", |_| Sink, ConnectionOptions::default())
+        .also_at::<Unserved>(
+            "/nothing",
+            ConnectionOptions { poll_timeout: Duration::ZERO, ..Default::default() },
+        )
+        .run()
+        .expect_err("nothing of this can be served");
+    let told = lines(&error);
+    let file = file.display();
+    let begins = [
+        format!("{file}:7: hub /more: handshake_timeout has no effect on one more path of a hub, "),
+        format!("{file}:9: hub /bytes: enable_detailed_errors has no effect on one more path "),
+        "hub /nothing: poll_timeout = 0ns: ".into(),
+        "hub /nothing: there is no hub of type ".into(),
+    ];
+    for (told, begin) in told.iter().zip(&begins) {
+        assert!(told.starts_with(begin), "{begin}\n{told}");
+    }
+    assert_eq!(told.len(), begins.len(), "{}", told.join("\n"));
 }
 
 #[test]

@@ -10,8 +10,10 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::Config;
 use super::names::{HubPath, Optional, Set};
 use crate::base::Mistake;
+use crate::hub::HubOptions;
 use crate::raw::RawOptions;
 use crate::server::error::{ConfigMistake, ConfigPlace};
+use crate::transport::ConnectionOptions;
 
 /// What a configuration file says about endpoints, and everything that is wrong with it. It is
 /// applied when endpoints are added.
@@ -109,6 +111,24 @@ impl Settings {
         if let Some(section) = self.websockets.get(&normal(path)) {
             section.apply(options, false);
         }
+    }
+
+    /// Options of a hub in the section of a path that only makes connections: nobody reads them.
+    pub(in crate::server) fn idle(&self, path: &str) -> Vec<ConfigMistake> {
+        let Some(section) = self.hubs.get(&normal(path)) else { return Vec::new() };
+        let of_hubs = HubOptions::names();
+        let idle = section.settings.iter().filter(|setting| of_hubs.contains(&setting.option));
+        idle.map(|setting| {
+            let what = format!(
+                "{} has no effect on one more path of a hub, nor on connections without one: \
+                 there are {}",
+                setting.option,
+                ConnectionOptions::names().join(", ")
+            );
+            let at = Some((self.file.clone(), setting.line));
+            ConfigMistake { at, place: ConfigPlace::Hub(path.to_owned()), what }
+        })
+        .collect()
     }
 
     /// What is wrong with the file itself.
@@ -220,7 +240,7 @@ impl Reader<'_> {
                     self.complain(start, place.clone(), &what);
                 }
                 None => {
-                    let names = T::NAMES.join(", ");
+                    let names = T::names().join(", ");
                     let what = format!("there is no option {name}: there are {names}");
                     self.complain(start, place.clone(), &what);
                 }

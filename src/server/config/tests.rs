@@ -225,3 +225,19 @@ fn sections_for_paths_that_are_not_served_are_told() {
         ]
     );
 }
+
+#[test]
+fn what_concerns_a_hub_has_no_place_where_only_connections_are_made() {
+    let text = "[hub]\nkeep_alive_interval = '2s'\n[hubs.'/More/']\nclose_timeout = '3s'\n\
+        keep_alive_interval = '4s'\nrate_limit = {}\n[hubs.'/chat']\nhandshake_timeout = '1s'\n";
+    let settings = read(text);
+    let told: Vec<String> = settings.idle("/more").iter().map(ToString::to_string).collect();
+    let begins = ["t.toml:5: hub /more: keep_alive_interval", "t.toml:6: hub /more: rate_limit"];
+    assert_eq!(told.len(), begins.len(), "{told:?}");
+    for (told, begins) in told.iter().zip(begins) {
+        let whole = format!("{begins} has no effect on one more path of a hub, ");
+        assert!(told.starts_with(&whole) && told.contains("there are application_max_"), "{told}");
+        assert!(!told.contains("handshake_timeout"), "{told}");
+    }
+    assert_eq!(settings.idle("/other"), []);
+}
