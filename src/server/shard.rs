@@ -94,6 +94,9 @@ impl Shard {
             config.http.clone(),
         );
         engine.set_wall_clock(WallClock::new(Moment::START, SystemTime::now()));
+        if let Some(jwt) = config.settings.jwt() {
+            engine.add_scheme(Rc::new(jwt.clone()));
+        }
         let (mailbox, setup) = (Arc::new(Mailbox::new(waker)), Setup::new(config));
         Ok(Self { engine, driver, mailbox, setup, began: Instant::now() })
     }

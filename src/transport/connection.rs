@@ -134,6 +134,10 @@ impl ConnectionOptions {
         }
         checks.extend(self.outbox.mistakes());
         checks.require_some("group_name_bytes_max", self.group_name_bytes_max as u64);
+        checks.extend(self.allowed_origins.mistakes());
+        if let Some(cors) = &self.cors {
+            checks.extend(cors.mistakes());
+        }
         checks.into_mistakes()
     }
 }
