@@ -10,6 +10,7 @@ mod jwt_keys;
 mod origins;
 mod policy;
 
+pub(crate) use authenticate::Inquiry;
 pub use authenticate::{Authenticate, bearer_token};
 pub use cors::Cors;
 pub use identity::Identity;

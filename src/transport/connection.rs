@@ -199,7 +199,7 @@ pub struct Connection {
     /// The request that opened the transport.
     pub request: Option<Box<RequestHead>>,
     /// Who negotiated it, then who opened its transport.
-    pub identity: Option<Box<Identity>>,
+    pub identity: Option<Rc<Identity>>,
     /// Who it is for selectors by user.
     pub user: Option<Rc<str>>,
     /// The groups it is in.
