@@ -9,6 +9,7 @@ mod jwt;
 mod jwt_keys;
 mod origins;
 mod policy;
+mod remembered;
 
 pub(crate) use authenticate::Inquiry;
 pub use authenticate::{Authenticate, bearer_token};

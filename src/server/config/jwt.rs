@@ -37,6 +37,9 @@ pub(super) fn read(value: Spanned<DeValue<'_>>, folder: &Path) -> Result<Jwt, Ve
     if let Some(bytes) = keys.take::<usize>("token_bytes_max") {
         jwt = jwt.token_bytes_max(bytes);
     }
+    if let Some(tokens) = keys.take::<usize>("tokens_remembered_max") {
+        jwt = jwt.tokens_remembered_max(tokens);
+    }
     let entries = match keys.take_raw("keys").map(Spanned::into_inner) {
         Some(DeValue::Array(entries)) if !entries.is_empty() => entries.into_iter().collect(),
         Some(_) => {
@@ -154,7 +157,7 @@ mod tests {
     fn a_file_describes_a_scheme_as_code_does() {
         let text = format!(
             "[jwt]\nissuer = 'https://a'\naudience = ['game', 'chat']\nclock_skew = '10s'\n\
-             token_bytes_max = 600\nuser_claim = 'who'\nrole_claim = 'rank'\ncookie = 'session'\n\
+             token_bytes_max = 600\ntokens_remembered_max = 9\nuser_claim = 'who'\nrole_claim = 'rank'\ncookie = 'session'\n\
              [[jwt.keys]]\nalgorithm = 'HS256'\nsecret = '{SECRET}'\n\
              [[jwt.keys]]\nalgorithm = 'RS256'\npem_file = 'rsa-public.pem'\n\
              [[jwt.keys]]\nkey_set_file = 'set.json'\n"
@@ -168,6 +171,7 @@ mod tests {
             .audience("chat")
             .clock_skew(Duration::from_secs(10))
             .token_bytes_max(600)
+            .tokens_remembered_max(9)
             .user_claim("who")
             .role_claim("rank")
             .cookie("session")

@@ -85,7 +85,7 @@ impl Config {
     ///
     /// The section `[jwt]` adds a [`Jwt`](crate::Jwt) that is asked before the schemes of code.
     /// Its keys are the methods of that: `issuer` and `audience` (a text or a list), `clock_skew`,
-    /// `user_claim`, `role_claim`, `cookie`, `token_bytes_max`; and `keys`, each with an
+    /// `user_claim`, `role_claim`, `cookie`, `token_bytes_max`, `tokens_remembered_max`; and `keys`, each with an
     /// `algorithm` and one of `secret`, `secret_file`, `pem_file`, or with a `key_set_file` alone.
     /// Files are looked for from where the configuration file is, and read once.
     ///
