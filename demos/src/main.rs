@@ -6,6 +6,7 @@ mod lab;
 mod members;
 mod questions;
 mod sockets;
+mod streams;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;

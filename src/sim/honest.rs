@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ledger::{Books, Heard};
 use super::line::Line;
+use super::streaming::Streams;
 use super::trace::Trace;
 use super::world::World;
 use crate::base::{Moment, Rng};
@@ -32,6 +33,7 @@ pub(super) struct Player {
     /// Calls whose completions come in order, when the hub runs one at a time.
     order: VecDeque<CallId>,
     in_order: bool,
+    streams: Streams,
     rooms: BTreeSet<String>,
     said: u64,
     naps_until: Moment,
@@ -89,6 +91,7 @@ impl Player {
             calls: BTreeMap::new(),
             order: VecDeque::new(),
             in_order,
+            streams: Streams::default(),
             rooms: BTreeSet::new(),
             said: 0,
             naps_until: Moment::START,
@@ -128,6 +131,9 @@ impl Player {
     ) -> Result<bool, String> {
         let now = world.now();
         let mut moved = false;
+        if well {
+            self.streams.wind_up(now, &mut self.client);
+        }
         if self.client.deadline().is_some_and(|at| at <= now) {
             self.client.on_time(now);
             moved = true;
@@ -224,6 +230,11 @@ impl Player {
                 trace.note(now, format_args!("client {number} goes on"));
                 Ok(())
             }
+            Event::Item { call, item } => {
+                let number = self.number;
+                let wrong = |what| format!("client {number}: {what}");
+                self.streams.on_item(call, &item).map_err(wrong)
+            }
             Event::Completed { call, outcome } => self.on_completed(now, call, &outcome, trace),
             Event::Invocation(invocation) => self.on_invocation(now, &invocation, trace),
         }
@@ -251,6 +262,7 @@ impl Player {
         self.rooms.clear();
         self.calls.clear();
         self.order.clear();
+        self.streams.clear();
         let heard = std::mem::take(&mut self.heard);
         if let Some(id) = self.id.take() {
             self.past.push((id, heard));
@@ -313,6 +325,10 @@ impl Player {
         trace: &mut Trace,
     ) -> Result<(), String> {
         let number = self.number;
+        if let Some(checked) = self.streams.on_completed(call, outcome) {
+            trace.note(now, format_args!("client {number} completed {call:?} with streams"));
+            return checked.map_err(|what| format!("client {number}: {what}"));
+        }
         let expected = self.calls.remove(&call);
         if *outcome == Outcome::Canceled {
             return Ok(());
@@ -375,6 +391,11 @@ impl Player {
             return;
         }
         if !self.client.is_open() || self.client.calls_waiting() > CALLS_WAITING_MAX {
+            return;
+        }
+        if self.rng.one_in(4) {
+            trace.note(now, format_args!("client {} streams", self.number));
+            self.streams.act(now, &mut self.rng, &mut self.client);
             return;
         }
         let room = format!("room{}", self.rng.below(ROOMS));

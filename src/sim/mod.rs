@@ -18,6 +18,7 @@ mod listener;
 mod play;
 mod rig;
 mod stage;
+mod streaming;
 mod topic;
 mod trace;
 mod web_liar;

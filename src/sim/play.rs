@@ -124,6 +124,7 @@ impl Play {
         let options = HubOptions {
             maximum_parallel_invocations_per_client: parallel,
             enable_detailed_errors: rng.one_in(2),
+            stream_buffer_capacity: if rng.one_in(2) { 1 + rng.below(3) as usize } else { 10 },
             ..HubOptions::default()
         };
         let outbox = match rng.below(3) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ledger::Books;
+use super::streaming;
 use crate::base::Rng;
 use crate::hub::{Call, Clients, Closed, Context, Hub, HubError, Methods};
 use crate::protocol::hub_protocol::Text;
@@ -46,6 +47,7 @@ impl Hub for SimHub {
     type State = Vec<String>;
 
     fn methods(methods: &mut Methods<Self>) {
+        streaming::offer(methods);
         methods
             .on("Join", join)
             .on("Leave", leave)
