@@ -138,11 +138,12 @@ enum Answer {
     Zip,
 }
 
-/// A stream to the hub: numbers from 0 on.
+/// The streams to the hub of one call: numbers from 0 on. Two of them go side by side, because
+/// items of one that nobody reads hold up the other (§3.7).
 #[derive(Debug)]
 struct Sending {
     call: CallId,
-    upload: UploadId,
+    uploads: Vec<UploadId>,
     next: u64,
 }
 
@@ -159,7 +160,7 @@ impl Streams {
         *self = Self::default();
     }
 
-    /// Goes on with an upload, cancels something, or begins something.
+    /// Goes on with an upload, cancels something, or begins something; the client can be called.
     pub(super) fn act(&mut self, now: Moment, rng: &mut Rng, client: &mut Client) {
         match rng.below(10) {
             0..=3 if !self.sending.is_empty() => self.send(now, rng, client),
@@ -178,8 +179,8 @@ impl Streams {
         if !client.is_open() {
             return;
         }
-        for sending in self.sending.drain(..) {
-            client.end_upload(now, sending.upload, None).ok();
+        for upload in self.sending.drain(..).flat_map(|sending| sending.uploads) {
+            client.end_upload(now, upload, None).ok();
         }
         let endless = |download: &&Download| matches!(download.end, End::Never);
         let mut calls: Vec<CallId> = Vec::new();
@@ -204,8 +205,8 @@ impl Streams {
         let sending = &mut self.sending[place];
         let sent = self.sent.entry(sending.call).or_default();
         for _ in 0..rng.below(20) {
-            if client.upload(now, sending.upload, &sending.next).is_err() {
-                return;
+            for upload in &sending.uploads {
+                client.upload(now, *upload, &sending.next).ok();
             }
             sent.count += 1;
             sent.sum += sending.next;
@@ -213,10 +214,10 @@ impl Streams {
         }
         if rng.one_in(2) {
             let error = rng.one_in(4).then_some("broken off");
-            if client.end_upload(now, sending.upload, error).is_ok() {
-                sent.is_broken |= error.is_some();
+            sent.is_broken |= error.is_some();
+            for upload in self.sending.swap_remove(place).uploads {
+                client.end_upload(now, upload, error).ok();
             }
-            self.sending.swap_remove(place);
         }
     }
 
@@ -262,7 +263,9 @@ impl Streams {
     }
 
     fn begin(&mut self, call: CallId, uploads: Vec<UploadId>) {
-        self.sending.extend(uploads.into_iter().map(|upload| Sending { call, upload, next: 0 }));
+        if !uploads.is_empty() {
+            self.sending.push(Sending { call, uploads, next: 0 });
+        }
     }
 
     /// An item has come; what is wrong with it.
