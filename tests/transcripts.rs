@@ -36,39 +36,7 @@ use program::Program;
 use session::Session;
 
 /// Scenarios that do not pass yet, and why. One that passes must leave the list.
-const NOT_YET: &[(&str, &str)] = &[
-    ("stream-wrong-kind", "streams and uploads are not there yet"),
-    ("upload-ends-early", "streams and uploads are not there yet"),
-    ("upload-ids", "streams and uploads are not there yet"),
-    ("upload-errors", "streams and uploads are not there yet"),
-    ("upload", "streams and uploads are not there yet"),
-    ("upload-and-download", "streams and uploads are not there yet"),
-    ("stream-cancel", "streams and uploads are not there yet"),
-    ("stream-same-id", "streams and uploads are not there yet"),
-    ("stream-download", "streams and uploads are not there yet"),
-    ("stream-download-transports", "streams and uploads are not there yet"),
-    ("stream-and-disconnect", "streams and uploads are not there yet"),
-    ("stream-errors", "streams and uploads are not there yet"),
-    ("shape-java", "streams and uploads are not there yet"),
-    ("shape-javascript", "streams and uploads are not there yet"),
-    ("shape-python", "streams and uploads are not there yet"),
-    ("order-of-calls", "streams and uploads are not there yet"),
-    ("msgpack-dumps", "streams and uploads are not there yet"),
-    ("msgpack-client-calls", "streams and uploads are not there yet"),
-    ("filters", "streams and uploads are not there yet"),
-    ("client-results-others", "client results are not there yet"),
-    ("auth-methods", "authorization is not there yet"),
-    ("msgpack-results", "authorization is not there yet"),
-    (
-        "raw-compression-messages",
-        "compression, origins and pings of plain WebSockets are not there yet",
-    ),
-    (
-        "raw-compression-offers",
-        "compression, origins and pings of plain WebSockets are not there yet",
-    ),
-    ("msgpack-types", "integers inside of anything are written shorter than by the original"),
-];
+const NOT_YET: &[(&str, &str)] = &[];
 
 const DRIVERS: [&str; 2] = ["epoll", "uring"];
 

@@ -67,6 +67,8 @@ mod results;
 mod secrets;
 #[path = "world/stateful.rs"]
 mod stateful;
+#[path = "world/stateful_cuts.rs"]
+mod stateful_cuts;
 #[path = "world/stateful_limits.rs"]
 mod stateful_limits;
 #[path = "world/streams.rs"]
@@ -96,6 +98,7 @@ fn every_seed_ends_well() {
     let (mut turns, mut messages) = (0, 0);
     let mut carried = [0; 3];
     let (mut opened, mut too_slow, mut violations, mut panics) = (0, 0, 0, 0);
+    let (mut resumed, mut replayed, mut not_resumed) = (0, 0, 0);
     for seed in first..first + count {
         match sim::run(seed, false) {
             Ok(report) => {
@@ -108,19 +111,24 @@ fn every_seed_ends_well() {
                 too_slow += report.counters.too_slow;
                 violations += report.counters.violations;
                 panics += report.counters.panics;
+                resumed += report.counters.resumed;
+                replayed += report.counters.replayed;
+                not_resumed += report.counters.not_resumed;
             }
             Err(failure) => failures.push(failure.to_string()),
         }
     }
     println!(
         "{count} seeds: {turns} turns, {messages} messages; {opened} connections opened, of them \
-         {too_slow} were too slow and {violations} broke a rule; {panics} panics"
+         {too_slow} were too slow and {violations} broke a rule; {panics} panics; {resumed} came \
+         back to {replayed} messages and {not_resumed} did not"
     );
     println!("connections over WebSockets, event streams, long polling: {carried:?}");
     assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
     if count >= 100 {
         // A play in which nothing happens finds nothing.
         assert!(opened > count * 10 && messages > count * 100);
+        assert!(resumed > count && not_resumed > count / 10);
         assert!(carried.iter().all(|over| *over > count), "{carried:?}");
         assert!(too_slow > count / 10 && violations > count && panics > count / 2);
     }

@@ -60,6 +60,10 @@ impl Hub for Lab {
         Ok(())
     }
 
+    fn on_resumed(&mut self, ctx: &mut Context<Self>, _: u64) {
+        self.note(ctx, "resumed");
+    }
+
     fn on_disconnected(
         &mut self,
         ctx: &mut Context<Self>,
@@ -183,6 +187,7 @@ pub(crate) fn serve(server: Server) -> Server {
     let journal = Journal::default();
     let shown = journal.clone();
     let connection = ConnectionOptions {
+        allow_stateful_reconnects: true,
         user_id: Some(|request, _| request.query("user").map(std::borrow::Cow::into_owned)),
         ..ConnectionOptions::default()
     };

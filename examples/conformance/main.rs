@@ -8,6 +8,7 @@
 
 mod core;
 mod events;
+mod functional;
 mod values;
 
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ struct Arguments {
 enum Host {
     /// The host of the recorded transcripts.
     Core,
+    /// The hubs that client libraries are driven against.
+    Functional,
 }
 
 /// Whoever waits for the end of the process waits ten seconds.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
     });
     let server = match arguments.host {
         Host::Core => core::serve(server),
+        Host::Functional => functional::serve(server),
     };
     let server = server.on_listening(|addresses| {
         for address in addresses {

@@ -10,6 +10,7 @@ use serde::ser::{Error as _, SerializeStruct as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use tickhub::Value;
+use tickhub::protocol::hub_protocol::MESSAGEPACK_FULL_WIDTH;
 
 /// A `Guid`: 36 characters in lower case, in both protocols.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,7 +179,34 @@ impl Serialize for Any {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Json(raw) => raw.serialize(serializer),
+            Self::MessagePack(value @ (Value::Array(_) | Value::Map(_))) => {
+                Inside(value).serialize(serializer)
+            }
             Self::MessagePack(value) => value.serialize(serializer),
+        }
+    }
+}
+
+/// A value inside of another one, where .NET writes no integer in less than two bytes.
+struct Inside<'a>(&'a Value);
+
+impl Serialize for Inside<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Inside)),
+            Value::Map(pairs) => serializer
+                .collect_map(pairs.iter().map(|(key, value)| (Inside(key), Inside(value)))),
+            Value::Int(number) => match (u8::try_from(*number), i8::try_from(*number)) {
+                (Ok(small), _) => {
+                    serializer.serialize_newtype_struct(MESSAGEPACK_FULL_WIDTH, &small)
+                }
+                (_, Ok(small)) => {
+                    serializer.serialize_newtype_struct(MESSAGEPACK_FULL_WIDTH, &small)
+                }
+                // Greater ones are not shorter than their type.
+                _ => number.serialize(serializer),
+            },
+            other => other.serialize(serializer),
         }
     }
 }

@@ -3,8 +3,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+use tickhub::HubProtocolKind;
+use tickhub::client::web::Way;
 
+use crate::error::Error;
 use crate::route::SOURCES_MAX;
 use crate::stamp::Stamp;
 
@@ -56,6 +60,9 @@ pub(crate) struct FanOutArguments {
     /// Messages published in a second.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) rate: u32,
+    /// What messages come over. The publisher has a WebSocket in any case.
+    #[arg(long, value_enum, default_value_t = Transport::Websockets)]
+    pub(crate) transport: Transport,
 }
 
 /// Options of the idle mode.
@@ -101,7 +108,10 @@ pub(crate) struct CommonArguments {
     /// Load a server on another machine. Only do that to your own.
     #[arg(long)]
     pub(crate) allow_remote: bool,
-    /// Negotiate before connecting, as most clients do.
+    /// How messages are encoded.
+    #[arg(long, value_enum, default_value_t = Protocol::Json)]
+    pub(crate) protocol: Protocol,
+    /// Negotiate before connecting, as most clients do. Other transports than WebSockets always do.
     #[arg(long)]
     pub(crate) negotiate: bool,
     /// Come from so many loopback addresses (127.1.x.y): one has ports for 28,000 connections.
@@ -124,6 +134,27 @@ pub(crate) struct CommonArguments {
     pub(crate) json: bool,
 }
 
+/// The hub protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Protocol {
+    /// Text.
+    Json,
+    /// Binary.
+    #[value(name = "messagepack")]
+    MessagePack,
+}
+
+/// What carries messages to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Transport {
+    /// One socket, both ways.
+    Websockets,
+    /// An event stream, and a POST for what the client says.
+    ServerSentEvents,
+}
+
 /// Names of the methods that are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HubMethods {
@@ -136,6 +167,15 @@ pub(crate) struct HubMethods {
 }
 
 impl Mode {
+    /// The name of the mode.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Echo(_) => "echo",
+            Self::FanOut(_) => "fan-out",
+            Self::Idle(_) => "idle",
+        }
+    }
+
     /// The options that all modes have.
     pub(crate) fn common(&self) -> &CommonArguments {
         match self {
@@ -151,6 +191,48 @@ impl Mode {
             Self::Echo(echo) => echo.connections,
             Self::FanOut(fan_out) => fan_out.connections,
             Self::Idle(idle) => idle.connections,
+        }
+    }
+
+    /// What messages come over.
+    pub(crate) fn transport(&self) -> Transport {
+        match self {
+            Self::FanOut(fan_out) => fan_out.transport,
+            Self::Echo(_) | Self::Idle(_) => Transport::Websockets,
+        }
+    }
+
+    /// Looks at options that exclude each other.
+    ///
+    /// # Errors
+    ///
+    /// Two do.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match (self.transport(), self.common().protocol) {
+            (Transport::ServerSentEvents, Protocol::MessagePack) => Err(Error::Usage(
+                "--transport server-sent-events carries text only: it needs --protocol json".into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Protocol {
+    /// The same, as the library names it.
+    pub(crate) fn kind(self) -> HubProtocolKind {
+        match self {
+            Self::Json => HubProtocolKind::Json,
+            Self::MessagePack => HubProtocolKind::MessagePack,
+        }
+    }
+}
+
+impl Transport {
+    /// How a connection is carried without a WebSocket.
+    pub(crate) fn way(self) -> Option<Way> {
+        match self {
+            Self::Websockets => None,
+            Self::ServerSentEvents => Some(Way::ServerSentEvents),
         }
     }
 }
@@ -235,6 +317,15 @@ mod tests {
     }
 
     #[test]
+    fn an_event_stream_carries_no_binary() {
+        let streams = "load fan-out --transport server-sent-events";
+        assert!(parse(streams).unwrap().mode.check().is_ok());
+        let binary = parse(&format!("{streams} --protocol messagepack")).unwrap().mode;
+        assert!(binary.check().unwrap_err().to_string().contains("--protocol json"));
+        assert!(parse("load echo --protocol messagepack").unwrap().mode.check().is_ok());
+    }
+
+    #[test]
     fn what_is_out_of_bounds_is_refused() {
         for line in [
             "load",
@@ -247,6 +338,9 @@ mod tests {
             "load fan-out --hub-methods a,b",
             "load fan-out --hub-methods a,,c",
             "load idle --size 64",
+            "load idle --protocol xml",
+            "load echo --transport server-sent-events",
+            "load fan-out --transport long-polling",
             "load idle --source-addresses 70000",
         ] {
             assert!(parse(line).is_err(), "{line}");

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use tickhub::base::{Moment, Rng};
+use tickhub::client::web::Lane;
 use tickhub::client::{Client, Event, Need, Options};
 
+use crate::arguments::Mode;
 use crate::census::{Census, State};
 use crate::error::Error;
+use crate::files;
+use crate::line::{FILES_MAX, Line, Port, lane_of};
 use crate::route::Route;
-use crate::socket::Socket;
 use crate::timer::Timer;
 
 /// What the connections are for.
@@ -39,28 +42,34 @@ pub(crate) struct Fleet {
 
 struct Member {
     client: Client,
-    socket: Option<Socket>,
+    line: Line,
     state: State,
     /// What the system said, which is closer to the cause than what the client can say.
     trouble: Option<String>,
 }
 
 impl Fleet {
-    /// `count` connections that have not set out.
-    pub(crate) fn new(route: Route, count: usize, negotiate: bool) -> Result<Self, Error> {
-        allow_files(count)?;
+    /// The connections of a mode, none of which has set out. The first one has a WebSocket.
+    pub(crate) fn new(route: Route, mode: &Mode) -> Result<Self, Error> {
+        let common = mode.common();
+        let way = mode.transport().way();
+        files::allow(mode.connections(), if way.is_some() { FILES_MAX } else { 1 })?;
         let poll = Poll::new()?;
         let timer = Timer::new(poll.registry(), TIMER)?;
-        let mut options = Options::new(route.host.clone(), route.path.clone());
-        options.skip_negotiation = !negotiate;
-        options.handshake_timeout = ANSWER_TIMEOUT;
         let mut rng = Rng::from_kernel()?;
-        let members = (0..count)
-            .map(|_| Member {
-                client: Client::new(options.clone(), Rng::from_seed(rng.bits())),
-                socket: None,
-                state: State::Waiting,
-                trouble: None,
+        let members = (0..mode.connections())
+            .map(|index| {
+                let way = way.filter(|_| index > 0);
+                let mut options = Options::new(route.host.clone(), route.path.clone());
+                options.protocol = common.protocol.kind();
+                options.skip_negotiation = !common.negotiate && way.is_none();
+                options.handshake_timeout = ANSWER_TIMEOUT;
+                Member {
+                    client: Client::new(options, Rng::from_seed(rng.bits())),
+                    line: Line::new(way),
+                    state: State::Waiting,
+                    trouble: None,
+                }
             })
             .collect();
         Ok(Self {
@@ -99,7 +108,7 @@ impl Fleet {
 
     /// Bytes that connection `index` could not send yet.
     pub(crate) fn waiting_bytes(&self, index: usize) -> usize {
-        self.members[index].socket.as_ref().map_or(0, Socket::waiting_bytes)
+        self.members[index].line.waiting_bytes()
     }
 
     /// Opens all connections, the first one alone: if that fails, so would the others.
@@ -176,7 +185,10 @@ impl Fleet {
         for event in &events {
             match event.token() {
                 TIMER => self.timer.on_expired(),
-                Token(index) => self.on_ready(index, event.is_read_closed(), work),
+                token => {
+                    let (index, lane) = lane_of(token);
+                    self.on_ready(index, lane, event.is_read_closed(), work);
+                }
             }
         }
         self.events = events;
@@ -231,47 +243,34 @@ impl Fleet {
     }
 
     /// The kernel has news about a socket.
-    fn on_ready<W: Work>(&mut self, index: usize, is_read_closed: bool, work: &mut W) {
+    fn on_ready<W: Work>(&mut self, index: usize, lane: Lane, is_read_closed: bool, work: &mut W) {
         let now = self.now();
-        let member = &mut self.members[index];
-        // News of a socket that was given up in this very turn.
-        let Some(socket) = &mut member.socket else { return };
-        if !socket.is_connected {
-            match socket.finish_connecting() {
-                Ok(true) => member.client.on_connected(now),
-                Ok(false) => return,
-                Err(error) => return self.lose(index, error.to_string(), work),
-            }
+        let Member { client, line, .. } = &mut self.members[index];
+        match line.finish_connecting(now, lane, client) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => return self.lose(index, error.to_string(), work),
         }
         self.settle(now, index, work);
         let mut input = std::mem::take(&mut self.input);
-        loop {
-            let member = &mut self.members[index];
-            let Some(socket) = member.socket.as_mut().filter(|socket| socket.is_connected) else {
-                break;
-            };
-            match socket.read(&mut input) {
+        // It may have been given up with what it said last.
+        while let Some(socket) = self.members[index].line.connected(lane) {
+            let read = socket.read(&mut input);
+            let now = self.now();
+            let Member { client, line, .. } = &mut self.members[index];
+            match read {
                 Ok(None) => break,
-                Ok(Some(0)) => {
-                    let now = self.now();
-                    self.members[index].socket = None;
-                    self.members[index].client.on_lost(now);
-                    self.settle(now, index, work);
-                    break;
-                }
-                Ok(Some(count)) => {
-                    let now = self.now();
-                    self.members[index].client.on_bytes(now, &mut input[..count]);
-                    self.settle(now, index, work);
-                    // The rest of the news is another event, unless the end came with this one.
-                    if count < input.len() && !is_read_closed {
-                        break;
-                    }
-                }
+                Ok(Some(0)) => line.on_end(now, lane, client),
+                Ok(Some(count)) => line.on_bytes(now, lane, &mut input[..count], client),
                 Err(error) => {
                     self.lose(index, error.to_string(), work);
                     break;
                 }
+            }
+            self.settle(now, index, work);
+            // The rest of the news is another event, unless the end came with this one.
+            if matches!(read, Ok(Some(count)) if count < input.len()) && !is_read_closed {
+                break;
             }
         }
         self.input = input;
@@ -279,53 +278,42 @@ impl Fleet {
 
     /// Does what a client asks for, until it asks for nothing more.
     fn settle<W: Work>(&mut self, now: Moment, index: usize, work: &mut W) {
+        let Member { client, line, state, trouble } = &mut self.members[index];
+        let port = Port { route: &self.route, registry: self.poll.registry(), index };
         loop {
-            let member = &mut self.members[index];
-            match member.client.need() {
-                Need::Socket if member.socket.as_ref().is_none_or(|socket| socket.is_connected) => {
-                    // Dropped first: the next one may need its descriptor.
-                    member.socket = None;
-                    let registry = self.poll.registry();
-                    match Socket::open(&self.route, index, registry, Token(index)) {
-                        Ok(socket) => member.socket = Some(socket),
-                        Err(error) => {
-                            member.trouble = Some(error.to_string());
-                            member.client.on_lost(now);
-                        }
+            match client.need() {
+                Need::Socket if !line.is_connecting() => {
+                    if let Err(error) = line.connect(&port) {
+                        *trouble = Some(error.to_string());
+                        client.on_lost(now);
                     }
                 }
                 Need::Hangup => {
-                    if let Some(mut socket) = member.socket.take() {
-                        member.client.fill(&mut socket.outgoing);
-                        // Last words are sent if they can be sent at once.
-                        let _ = socket.write();
-                    }
-                    member.client.on_lost(now);
+                    // Last words are sent if they can be sent at once.
+                    let _ = line.exchange(now, &port, client);
+                    line.hang_up();
+                    client.on_lost(now);
                 }
                 Need::Socket | Need::Nothing => {}
             }
-            while let Some(event) = member.client.poll_event() {
+            while let Some(event) = client.poll_event() {
                 match &event {
-                    Event::Connected { .. } => self.census.on_open(now, &mut member.state),
+                    Event::Connected { .. } => self.census.on_open(now, state),
                     Event::Closed { error } => {
-                        let why = member.trouble.take().or_else(|| error.clone());
-                        self.census.on_end(&mut member.state, why);
+                        let why = trouble.take().or_else(|| error.clone());
+                        self.census.on_end(state, why);
                     }
                     _ => {}
                 }
-                work.on_event(now, index, &mut member.client, event);
+                work.on_event(now, index, client, event);
             }
-            let Some(socket) = member.socket.as_mut().filter(|socket| socket.is_connected) else {
-                return;
-            };
-            member.client.fill(&mut socket.outgoing);
-            match socket.write() {
-                Ok(()) if member.client.need() == Need::Nothing => return,
-                Ok(()) => {}
-                Err(error) => {
-                    member.trouble = Some(error.to_string());
-                    member.socket = None;
-                    member.client.on_lost(now);
+            match line.exchange(now, &port, client) {
+                Ok(false) if client.need() == Need::Nothing || line.is_connecting() => return,
+                Ok(_) => {}
+                Err(why) => {
+                    *trouble = Some(why);
+                    line.hang_up();
+                    client.on_lost(now);
                 }
             }
         }
@@ -336,7 +324,7 @@ impl Fleet {
         let now = self.now();
         let member = &mut self.members[index];
         member.trouble = Some(why);
-        member.socket = None;
+        member.line.hang_up();
         member.client.on_lost(now);
         self.settle(now, index, work);
     }
@@ -353,31 +341,16 @@ impl Fleet {
             self.patrol = (self.patrol + 1) % self.members.len();
             let index = self.patrol;
             let member = &mut self.members[index];
-            if member.client.deadline().is_some_and(|at| at <= now) {
+            let deadlines = [member.client.deadline(), member.line.deadline()];
+            if deadlines.into_iter().flatten().any(|at| at <= now) {
                 member.client.on_time(now);
+                member.line.on_time(now);
                 self.settle(now, index, work);
             } else if matches!(member.state, State::Opening(at) if now.since(at) > OPEN_TIMEOUT) {
                 self.lose(index, "the server did not answer in time".into(), work);
             }
         }
     }
-}
-
-/// Raises the limit of open files as far as is needed.
-fn allow_files(connections: usize) -> Result<(), Error> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let needed = connections as u64 + SPARE_FILES;
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
-    if let Some(maximum) = maximum.filter(|maximum| *maximum < needed) {
-        return Err(Error::Usage(format!(
-            "--connections {connections}: this system allows a process {maximum} open files"
-        )));
-    }
-    setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })
-        .map_err(|error| Error::System(error.into()))
 }
 
 const TIMER: Token = Token(usize::MAX);
@@ -394,5 +367,3 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 const PATROL_PERIOD: Duration = Duration::from_millis(10);
 const PATROLS_PER_SECOND: usize = 100;
-/// Descriptors that are no connections: epoll, timer, standard streams, `/proc`.
-const SPARE_FILES: u64 = 16;

@@ -5,8 +5,10 @@ mod census;
 mod echo;
 mod error;
 mod fan_out;
+mod files;
 mod fleet;
 mod idle;
+mod line;
 mod report;
 mod route;
 mod schedule;
@@ -55,27 +57,27 @@ fn main() -> ExitCode {
 }
 
 fn load(mode: &Mode) -> Result<Report, Error> {
+    mode.check()?;
     let common = mode.common();
     let route = Route::new(&common.url, common.allow_remote, common.source_addresses)?;
     let watch = Watch::new(common.server_pid)
         .map_err(|error| Error::Usage(format!("--server-pid: no such process ({error})")))?;
-    let wanted = mode.connections() as usize;
     let run = Rng::from_kernel()?.bits() as u32;
-    let mut fleet = Fleet::new(route, wanted, common.negotiate)?;
+    let mut fleet = Fleet::new(route, mode)?;
     match mode {
         Mode::Echo(arguments) => {
             let (traffic, spent) = echo::run(&mut fleet, &watch, arguments, run)?;
-            let report = Report::new("echo", &common.url, wanted, fleet.census(), &spent);
+            let report = Report::new(mode, fleet.census(), &spent);
             Ok(report.with_traffic(&traffic, arguments.traffic.late_ms, &spent))
         }
         Mode::FanOut(arguments) => {
             let (traffic, spent) = fan_out::run(&mut fleet, &watch, arguments, run)?;
-            let report = Report::new("fan-out", &common.url, wanted, fleet.census(), &spent);
+            let report = Report::new(mode, fleet.census(), &spent);
             Ok(report.with_traffic(&traffic, arguments.traffic.late_ms, &spent))
         }
         Mode::Idle(arguments) => {
             let spent = idle::run(&mut fleet, &watch, arguments)?;
-            Ok(Report::new("idle", &common.url, wanted, fleet.census(), &spent))
+            Ok(Report::new(mode, fleet.census(), &spent))
         }
     }
 }

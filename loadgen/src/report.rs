@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tickhub::base::Moment;
 
+use crate::arguments::{Mode, Protocol, Transport};
 use crate::census::Census;
 use crate::stats::{Percentiles, Tally, Times, per, per_second};
 use crate::usage::Spent;
@@ -28,6 +29,8 @@ pub(crate) struct Traffic {
 pub(crate) struct Report {
     mode: &'static str,
     url: String,
+    protocol: Protocol,
+    transport: Transport,
     measured_seconds: f64,
     connections: Connections,
     messages: Option<Messages>,
@@ -79,23 +82,19 @@ struct Generator {
 
 impl Report {
     /// Puts together what the parts of a run know.
-    pub(crate) fn new(
-        mode: &'static str,
-        url: &str,
-        wanted: usize,
-        census: &Census,
-        spent: &Spent,
-    ) -> Self {
+    pub(crate) fn new(mode: &Mode, census: &Census, spent: &Spent) -> Self {
         let percent = |cpu: Duration| 100.0 * cpu.as_secs_f64() / spent.wall.as_secs_f64();
         let opening = census.last_opened.map_or(Duration::ZERO, |at| at.since(Moment::START));
         let server_cpu = spent.server.map(percent);
         let rss = spent.rss_growth_bytes.filter(|_| census.open > 0);
         let mut report = Self {
-            mode,
-            url: url.to_owned(),
+            mode: mode.name(),
+            url: mode.common().url.clone(),
+            protocol: mode.common().protocol,
+            transport: mode.transport(),
             measured_seconds: spent.wall.as_secs_f64(),
             connections: Connections {
-                wanted,
+                wanted: mode.connections() as usize,
                 opened: census.opened,
                 failed: census.failed,
                 lost: census.lost,
@@ -175,7 +174,17 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Connections { wanted, opened, failed, lost, per_second, .. } = &self.connections;
-        writeln!(f, "{} on {}, measured for {:.1} s", self.mode, self.url, self.measured_seconds)?;
+        let Self { mode, url, measured_seconds, .. } = self;
+        let protocol = match self.protocol {
+            Protocol::Json => "JSON",
+            Protocol::MessagePack => "MessagePack",
+        };
+        let transport = match self.transport {
+            Transport::Websockets => "WebSockets",
+            Transport::ServerSentEvents => "event streams",
+        };
+        write!(f, "{mode} on {url}, {protocol} over {transport}, ")?;
+        writeln!(f, "measured for {measured_seconds:.1} s")?;
         writeln!(f)?;
         writeln!(
             f,

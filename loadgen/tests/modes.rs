@@ -55,6 +55,36 @@ fn fan_out_reaches_everybody() {
 }
 
 #[test]
+fn messagepack_is_spoken_in_every_mode() {
+    let server = Server::start();
+    for (mode, line) in [
+        ("echo", "--connections 5 --seconds 1 --warm-up 0"),
+        ("fan-out", "--connections 5 --rate 50 --seconds 1 --warm-up 0"),
+        ("idle", "--connections 5 --seconds 1"),
+    ] {
+        let report = server.load(mode, &format!("{line} --protocol messagepack"), 0);
+        assert_eq!(report["ok"], true, "{report}");
+        assert_eq!(report["protocol"], "messagepack");
+        assert_eq!(report["connections"]["opened"], 5);
+    }
+}
+
+#[test]
+fn event_streams_are_received_like_everything_else() {
+    let server = Server::start();
+    let line = "--connections 30 --rate 50 --seconds 1 --warm-up 1 --size 3000";
+    let line = format!("{line} --transport server-sent-events");
+    let report = server.load("fan-out", &line, 0);
+    assert_eq!(report["transport"], "server-sent-events");
+    assert_eq!(report["connections"]["opened"], 30, "{report}");
+    assert_eq!(report["connections"]["lost"], 0);
+    assert_eq!(report["messages"]["expected"], 3030);
+    assert_eq!(report["messages"]["received"], 3030);
+    assert_eq!(report["messages"]["wrong"], 0);
+    assert!(report["failures"].as_object().unwrap().is_empty(), "{report}");
+}
+
+#[test]
 fn idle_connections_stay() {
     let server = Server::start();
     let report = server.load("idle", "--connections 300 --source-addresses 7 --seconds 1", 0);
@@ -109,6 +139,10 @@ fn mistakes_are_one_line() {
     refused(load("", &[]), 2, "echo, fan-out or idle");
     refused(server.run("echo", "--connections 0"), 2, "--connections");
     refused(server.run("idle", "--rate 5"), 2, "--rate");
+    refused(server.run("echo", "--protocol xml"), 2, "--protocol");
+    refused(server.run("idle", "--transport websockets"), 2, "--transport");
+    let packed = "--transport server-sent-events --protocol messagepack";
+    refused(server.run("fan-out", packed), 2, "--protocol json");
     refused(server.run("idle", "--server-pid 4294967295"), 2, "--server-pid");
     refused(load("idle", &["--url", "http://192.0.2.1/bench"]), 2, "--allow-remote");
     refused(load("idle", &["--url", "http://127.0.0.1:1/bench"]), 1, "refused");

@@ -42,8 +42,8 @@ impl Registry {
         // One frame may be of any size when it is the first.
         let behind = outbox.check()?;
         let most = connection.options.outbox.hard_bytes + CONTROL_BYTES;
-        // What is behind an outbox with numbers has its own limit.
-        if behind > most && connection.stateful.is_none() {
+        // What is kept by number has a limit of its own, and may wait here when that is over.
+        if behind > most && !connection.hub.may_be_stateful {
             return Err(format!("{behind} bytes wait behind the first frame of {most} allowed"));
         }
         if connection.departed && connection.socket.is_none() && !connection.awaits_farewell() {

@@ -97,8 +97,11 @@ impl<H: Hub> HubEndpoint<H> {
             let welcome = Contained(Box::pin(async { connected(call.clone()).await })).await;
             call.push(move |_, _, clients| {
                 state.is_connecting.set(false);
-                let panicked = || Err(HubError::internal("Panic", "connected_async panicked"));
-                clients.registry.welcome(key, welcome.unwrap_or_else(panicked));
+                let welcome = welcome.unwrap_or_else(|| {
+                    clients.registry.count_panic();
+                    Err(HubError::internal("Panic", "connected_async panicked"))
+                });
+                clients.registry.welcome(key, welcome);
             });
         });
     }

@@ -30,6 +30,8 @@ pub(super) struct Task {
     work: Work,
     /// It is told that it is cancelled, and ends by itself.
     cooperative: bool,
+    /// It has run up to its first wait.
+    has_begun: bool,
     /// An item for which there was no room when it had been written.
     held: Option<Vec<u8>>,
     /// What filters are to see again.
@@ -243,6 +245,7 @@ impl<H: Hub> HubEndpoint<H> {
             call,
             work,
             cooperative: method.shape.cooperative,
+            has_begun: false,
             held: None,
             filtered,
         });
@@ -268,7 +271,8 @@ impl<H: Hub> HubEndpoint<H> {
         }));
         let (id, held, filtered) = (None, None, None);
         let target = name.into();
-        let task = Task { target, id, call, work, cooperative: false, held, filtered };
+        let task =
+            Task { target, id, call, work, cooperative: false, has_begun: false, held, filtered };
         let task = self.tasks.spawn(task);
         let running = Running { task, id: None, is_stream: false, streams: 0 };
         self.underway_of(key).calls.push(running);
@@ -333,9 +337,7 @@ impl<H: Hub> HubEndpoint<H> {
             let Some(task) = self.tasks.get_mut(key) else { continue };
             task.call.cancelled.set();
             match task.work {
-                Work::Stream(_) if !task.cooperative => {
-                    self.end_task(registry, key, Ok(Ok(End::Stream)));
-                }
+                Work::Stream(_) if !task.cooperative => self.end_stream(registry, key),
                 Work::Stream(_) => {
                     // What it sends from here on goes nowhere, so it need not wait for room.
                     task.held = None;
@@ -359,9 +361,7 @@ impl<H: Hub> HubEndpoint<H> {
             task.filtered = None;
             task.call.cancelled.set();
             match task.work {
-                Work::Stream(_) if !task.cooperative => {
-                    self.end_task(registry, key, Ok(Ok(End::Stream)));
-                }
+                Work::Stream(_) if !task.cooperative => self.end_stream(registry, key),
                 Work::Stream(_) => self.tasks.wake(key),
                 Work::Call(_) => {}
             }
@@ -427,6 +427,7 @@ impl<H: Hub> HubEndpoint<H> {
 
     fn poll_task(&mut self, registry: &mut Registry, key: TaskKey, items_left: &mut usize) {
         let Some((task, waker)) = self.tasks.begin(key) else { return };
+        task.has_begun = true;
         let mut context = TaskContext::from_waker(waker);
         let ended: Ended = match &mut task.work {
             Work::Call(future) => match contained(|| future.as_mut().poll(&mut context)) {
@@ -445,6 +446,23 @@ impl<H: Hub> HubEndpoint<H> {
             },
         };
         self.end_task(registry, key, ended);
+    }
+
+    /// Nobody wants a stream any more. Its method runs up to its first wait at least: who was
+    /// called has begun, however soon the client thinks better of it.
+    fn end_stream(&mut self, registry: &mut Registry, key: TaskKey) {
+        if let Some((task, waker)) = self.tasks.begin(key)
+            && !std::mem::replace(&mut task.has_begun, true)
+            && let Work::Stream(items) = &mut task.work
+        {
+            let mut context = TaskContext::from_waker(waker);
+            let step = contained(|| items.poll_next(&mut context, &mut |_| Ok(())));
+            if let Err(panic) = step {
+                registry.count_panic();
+                tracing::error!(target = %task.target, panic, "a stream of a hub panicked");
+            }
+        }
+        self.end_task(registry, key, Ok(Ok(End::Stream)));
     }
 
     /// A call is over: its slot and its uploads are free, its client is answered, and what waited

@@ -287,6 +287,14 @@ impl Engine {
         self.sockets.is_empty() && self.registry.is_quiet() && nobody_asks
     }
 
+    /// Whether a connection has messages that wait for its client.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_holding(&self) -> bool {
+        self.registry
+            .iter()
+            .any(|(_, connection)| connection.is_holding() || connection.is_parked())
+    }
+
     /// Lets connections end whose time has come: the application hears of it, then they leave
     /// all tables.
     fn settle(&mut self) {

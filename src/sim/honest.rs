@@ -76,6 +76,10 @@ impl Player {
             Some(Way::LongPolling) => options.server_timeout = Duration::from_secs(1_000_000),
             None => {}
         }
+        // Half of those who negotiate a WebSocket come back as if nothing had happened, and some try hard.
+        options.stateful_reconnect = rng.one_in(2) && way.is_none();
+        options.resume_attempts = if rng.one_in(2) { 1 } else { 20 };
+        options.stateful_buffer_bytes = [300, 5_000, 100_000][rng.below(3) as usize];
         let client = Client::new(options, Rng::from_seed(rng.bits()));
         Self {
             number,

@@ -2,7 +2,7 @@
 //! clients heard.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::transport::Transport;
@@ -17,6 +17,9 @@ pub(super) struct Ledger {
     pub(super) rooms: BTreeMap<String, Room>,
     /// Ticks to everybody so far.
     pub(super) ticks: u64,
+    said: BTreeSet<(u64, u64)>,
+    /// Messages of players that came more than once: sender and number.
+    pub(super) doubles: Vec<(u64, u64)>,
     /// Connections by id.
     pub(super) visits: BTreeMap<String, Visit>,
 }
@@ -61,6 +64,11 @@ pub(super) struct Heard {
 impl Ledger {
     /// A message to a room: its place.
     pub(super) fn say(&mut self, room: &str, sender: u64, number: u64) -> u64 {
+        // Whoever is no player, and the last words of players, have no numbers of their own.
+        let is_numbered = sender < PLAYERS_MAX && number > 0;
+        if is_numbered && !self.said.insert((sender, number)) {
+            self.doubles.push((sender, number));
+        }
         let room = self.rooms.entry(room.to_owned()).or_default();
         room.by.push((sender, number));
         room.said += 1;
@@ -76,7 +84,7 @@ impl Ledger {
     }
 
     pub(super) fn disconnected(&mut self, id: &str) {
-        let said = self.said();
+        let said = self.said_so_far();
         let visit = self.visits.entry(id.to_owned()).or_default();
         visit.disconnects += 1;
         for stay in visit.stays.iter_mut().filter(|stay| stay.to.is_none()) {
@@ -113,7 +121,7 @@ impl Ledger {
         for (room, place) in &heard.messages {
             rooms.entry(room).or_default().push(*place);
         }
-        let said = self.said();
+        let said = self.said_so_far();
         for stay in &visit.stays {
             rooms.entry(&stay.room).or_default();
         }
@@ -130,8 +138,12 @@ impl Ledger {
         compare(id, "ticks", &heard.ticks, &expected, whole)
     }
 
-    /// Every connect had one disconnect, unless it was refused.
+    /// Every connect had one disconnect, unless it was refused; and what clients said once was
+    /// said once.
     pub(super) fn check_visits(&self) -> Result<(), String> {
+        if let Some(double) = self.doubles.first() {
+            return Err(format!("sender and number {double:?} were said twice"));
+        }
         for (id, visit) in &self.visits {
             let expected = u32::from(!visit.refused);
             if visit.connects != 1 || visit.disconnects != expected {
@@ -145,10 +157,13 @@ impl Ledger {
         Ok(())
     }
 
-    fn said(&self) -> BTreeMap<String, u64> {
+    fn said_so_far(&self) -> BTreeMap<String, u64> {
         self.rooms.iter().map(|(name, room)| (name.clone(), room.said)).collect()
     }
 }
+
+/// Players have lower numbers than whatever else says something.
+const PLAYERS_MAX: u64 = 1_000_000;
 
 fn compare(id: &str, what: &str, heard: &[u64], said: &[u64], whole: bool) -> Result<(), String> {
     let heard_count = heard.len();

@@ -1,19 +1,14 @@
 //! What an honest client is connected by: one socket for a WebSocket, two for the other
 //! transports.
 //!
-//! The client itself speaks WebSocket in every case. Behind a [`Line`] that is carried, its frames
-//! become POSTs, and what events or polls bring becomes frames: so every check that there is for
-//! WebSockets is one for the others too.
+//! The client itself speaks WebSocket in every case. Behind a [`Line`] that is carried it has an
+//! [`Adapter`]: so every check that there is for WebSockets is one for the others too.
 
 use super::trace::Trace;
 use super::world::World;
 use crate::base::{Moment, Rng};
-use crate::client::web::{Carrier, End, Lane, Way};
+use crate::client::web::{Adapter, Carrier, End, Lane, Way};
 use crate::io::sim::{Read, SimPeer};
-use crate::protocol::http::Headers;
-use crate::protocol::websocket::{
-    self, Decoder, Event, Limits, OpCode, Role, write_frame, write_response,
-};
 
 /// One connection of a client.
 pub(super) enum Line {
@@ -28,12 +23,9 @@ pub(super) struct Carried {
     way: Way,
     /// Negotiation passes through it as it is.
     first: Option<SimPeer>,
-    /// The request that asks for a WebSocket, until it is whole.
-    head: Vec<u8>,
-    carrier: Option<Carrier>,
+    adapter: Adapter,
     lanes: [Option<SimPeer>; 2],
     outgoing: [Vec<u8>; 2],
-    decoder: Decoder,
     /// What the client is to read.
     incoming: Vec<u8>,
     /// How reading ends when that is empty.
@@ -49,11 +41,9 @@ impl Line {
             Some(way) => Self::Carried(Box::new(Carried {
                 way,
                 first: Some(peer),
-                head: Vec::new(),
-                carrier: None,
+                adapter: Adapter::new(way),
                 lanes: [None, None],
                 outgoing: [Vec::new(), Vec::new()],
-                decoder: Decoder::new(Role::Server),
                 incoming: Vec::new(),
                 end: None,
             })),
@@ -94,7 +84,7 @@ impl Line {
     pub(super) fn deadline(&self) -> Option<Moment> {
         match self {
             Self::Socket(_) => None,
-            Self::Carried(carried) => carried.carrier.as_ref().and_then(Carrier::deadline),
+            Self::Carried(carried) => carried.adapter.carrier().and_then(Carrier::deadline),
         }
     }
 
@@ -102,7 +92,7 @@ impl Line {
     pub(super) fn is_flushed(&self) -> bool {
         match self {
             Self::Socket(_) => true,
-            Self::Carried(carried) => carried.carrier.as_ref().is_none_or(Carrier::is_flushed),
+            Self::Carried(carried) => carried.adapter.carrier().is_none_or(Carrier::is_flushed),
         }
     }
 
@@ -121,49 +111,16 @@ impl Line {
 
 impl Carried {
     fn write(&mut self, bytes: &[u8]) -> usize {
-        if self.carrier.is_some() {
-            self.on_frames(bytes);
-            return bytes.len();
-        }
-        if self.head.is_empty() && !bytes.starts_with(b"GET ") {
+        if !self.adapter.write(bytes) {
             return self.first.as_ref().map_or(0, |peer| peer.write(bytes));
         }
-        self.head.extend_from_slice(bytes);
-        if self.head.ends_with(b"\r\n\r\n") {
-            self.upgrade();
-        }
-        bytes.len()
-    }
-
-    /// The client asks for its WebSocket: it is told that it has one.
-    fn upgrade(&mut self) {
-        let head = String::from_utf8_lossy(&self.head).into_owned();
-        let target = head.split(' ').nth(1).unwrap_or_default();
-        let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
-        let key = key.unwrap_or_default();
-        write_response(&mut self.incoming, key, None, None, &Headers::default());
-        self.carrier = Some(Carrier::new(self.way, "sim", target));
-        // The socket of the negotiation is as good as any other for the first POST.
-        if let Some(peer) = self.first.take()
-            && let Some(carrier) = &mut self.carrier
+        self.adapter.read(&mut self.incoming);
+        if self.adapter.carrier().is_some()
+            && let Some(peer) = self.first.take()
         {
-            carrier.on_connected(Lane::Send);
             self.lanes[Lane::Send as usize] = Some(peer);
         }
-    }
-
-    fn on_frames(&mut self, bytes: &[u8]) {
-        let Some(carrier) = &mut self.carrier else { return };
-        let mut bytes = bytes.to_vec();
-        let mut input = bytes.as_mut_slice();
-        let limits = Limits { message_bytes_max: None, fragments_max: u32::MAX };
-        while let Some(event) = self.decoder.next(&mut input, &limits).expect("our own client") {
-            match event {
-                Event::Data { bytes, .. } => carrier.send(bytes),
-                Event::Close { .. } => carrier.close(),
-                Event::Ping(_) | Event::Pong(_) => {}
-            }
-        }
+        bytes.len()
     }
 
     fn read(&mut self, max: usize, into: &mut Vec<u8>) -> Read {
@@ -196,26 +153,21 @@ impl Carried {
         for lane in order {
             moved |= self.pump_lane(lane, world, trace, rng, well);
         }
-        let Some(carrier) = &mut self.carrier else { return Ok(moved) };
-        carrier.on_time(now);
-        let mut received = Vec::new();
-        carrier.take_received(&mut received);
-        if !received.is_empty() {
-            moved = true;
-            write_frame(&mut self.incoming, OpCode::Binary, &received);
+        if let Some(carrier) = self.adapter.carrier_mut() {
+            carrier.on_time(now);
         }
+        let had = self.incoming.len();
+        self.adapter.read(&mut self.incoming);
+        moved |= self.incoming.len() > had;
         if self.end.is_none()
-            && let Some(end) = carrier.end()
+            && let Some(end) = self.adapter.end()
         {
             moved = true;
             trace.note(now, format_args!("what carried a client ended: {end:?}"));
             self.end = Some(match end {
                 End::Violation(what) => return Err(format!("over {:?}: {what}", self.way)),
                 End::Lost => Read::Broken,
-                End::Orderly => {
-                    websocket::write_frame(&mut self.incoming, OpCode::Close, &CLOSE);
-                    Read::End
-                }
+                End::Orderly => Read::End,
             });
             self.lanes = [None, None];
         }
@@ -230,7 +182,7 @@ impl Carried {
         rng: &mut Rng,
         well: bool,
     ) -> bool {
-        let Some(carrier) = &mut self.carrier else { return false };
+        let Some(carrier) = self.adapter.carrier_mut() else { return false };
         let (peer, outgoing) = (&mut self.lanes[lane as usize], &mut self.outgoing[lane as usize]);
         let mut moved = false;
         // Some clients keep their sockets, some take a new one for each request.
@@ -278,5 +230,3 @@ impl Carried {
         moved
     }
 }
-
-const CLOSE: [u8; 2] = 1000_u16.to_be_bytes();

@@ -125,6 +125,7 @@ impl Play {
             maximum_parallel_invocations_per_client: parallel,
             enable_detailed_errors: rng.one_in(2),
             stream_buffer_capacity: if rng.one_in(2) { 1 + rng.below(3) as usize } else { 10 },
+            stateful_reconnect_buffer_size: [300, 5_000, 100_000][rng.below(3) as usize],
             ..HubOptions::default()
         };
         let outbox = match rng.below(3) {
@@ -135,6 +136,7 @@ impl Play {
         let connection = ConnectionOptions {
             application_max_buffer_bytes: if rng.one_in(2) { 64 * 1024 } else { 512 },
             outbox: outbox.clone(),
+            allow_stateful_reconnects: true,
             ..ConnectionOptions::default()
         };
         let dials = dials(&mut rng);
@@ -273,6 +275,7 @@ impl Play {
             }
             play.players.iter().all(Player::is_content)
                 && play.listeners.iter().all(Listener::is_content)
+                && !play.world.is_holding()
         })
     }
 

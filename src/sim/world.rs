@@ -374,6 +374,11 @@ impl World {
         self.shards.iter().all(|shard| shard.engine.is_quiet())
     }
 
+    /// Whether messages wait somewhere for the acknowledgement of a client, or for the client.
+    pub fn is_holding(&self) -> bool {
+        self.shards.iter().any(|shard| shard.engine.is_holding())
+    }
+
     /// TCP connections and SignalR (or raw) connections of all shards.
     pub fn sizes(&self) -> (usize, usize) {
         self.shards

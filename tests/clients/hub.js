@@ -34,11 +34,12 @@ afterEach(async () => {
 });
 
 /** A client that is not connected yet; `library` is the version of the official client. */
-export function client(url, { library = signalr, reconnect = false, protocol, ...options } = {}) {
+export function client(url, { library = signalr, reconnect = false, stateful = false, protocol, ...options } = {}) {
   const builder = new library.HubConnectionBuilder()
     .withUrl(url, options)
     .configureLogging(library.LogLevel.None);
   if (protocol) builder.withHubProtocol(protocol);
+  if (stateful) builder.withStatefulReconnect();
   if (reconnect) builder.withAutomaticReconnect(RECONNECT_DELAYS);
   const made = new Client(builder.build());
   opened.add(made);

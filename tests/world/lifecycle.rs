@@ -272,6 +272,7 @@ fn a_slow_refusal_is_a_refusal() {
         assert_eq!((records.len(), code), (1, Some(1000)));
         same(&records[0], &refused(text));
         assert_eq!(log(&mut world), ["connected"]);
+        assert_eq!(world.counters(0).panics, u64::from(query.ends_with("panic")));
     }
 }
 

@@ -256,6 +256,16 @@ fn a_guard_of_a_cancelled_stream_can_still_speak() {
     is_answered(&mut world, &mut talk, &cancel("1"), &[end("1"), goodbye]);
 }
 
+/// Found by the official client: a method that was called has begun, however soon it is cancelled.
+#[test]
+fn regression_a_stream_that_is_cancelled_in_one_piece_with_its_call_has_begun() {
+    let mut world = world_with(&plain());
+    let mut talk = Talk::new(&mut world, Json);
+    talk.tell(&mut world, &[&stream("1", "Farewell", "[]"), &cancel("1")]);
+    let goodbye = r#"{"type":1,"target":"goodbye","arguments":[]}"#.to_owned();
+    talk.hears(&mut world, &[&end("1"), &goodbye]);
+}
+
 #[test]
 fn a_cooperative_stream_hears_of_its_cancellation_and_ends_by_itself() {
     let mut world = world_with(&plain());

@@ -11,6 +11,8 @@ mod policies;
 mod raw;
 mod selectors;
 mod sign_in;
+mod streams;
+mod uploads;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -57,6 +59,8 @@ impl<W: World> Hub for Transcript<W> {
         connection::offer(m);
         asks::offer(m);
         policies::offer(m);
+        streams::offer(m);
+        uploads::offer(m);
         m.connected_async(connected);
     }
 
@@ -210,7 +214,11 @@ fn worlds_of_their_own(server: Server, events: &Events, connection: &ConnectionO
     let fast_connection =
         ConnectionOptions { poll_timeout: SECOND, close_timeout: SECOND, ..connection.clone() };
     let small = HubOptions { maximum_receive_message_size: Some(200), ..detailed.clone() };
-    let parallel = HubOptions { maximum_parallel_invocations_per_client: 3, ..plain.clone() };
+    let parallel = HubOptions {
+        maximum_parallel_invocations_per_client: 3,
+        stream_buffer_capacity: 2,
+        ..plain.clone()
+    };
     let json_only =
         HubOptions { supported_protocols: vec![HubProtocolKind::Json], ..plain.clone() };
     let signed_in =

@@ -12,6 +12,8 @@ use time::{Date, Month};
 /// A date and a time of day, the `DateTime` of .NET: with 100 ns as its smallest step, from the
 /// year 1 to 9999, in UTC or without saying so.
 ///
+/// The default is the first of them, `0001-01-01T00:00:00`.
+///
 /// In JSON it is ISO 8601 (`2000-01-01T00:00:00Z`; without the `Z` when it does not say that it is
 /// in UTC), in MessagePack the extension for timestamps, which is always in UTC.
 ///
@@ -22,7 +24,7 @@ use time::{Date, Month};
 /// assert_eq!(moment.to_string(), "2000-01-01T00:00:00Z");
 /// assert_eq!(moment.to_unix(), (946_684_800, 0));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DateTime {
     ticks: i64,
     is_utc: bool,
@@ -306,14 +308,14 @@ impl Serialize for Timestamp {
                 &bytes[..]
             }
         };
-        let name = rmp_serde::MSGPACK_EXT_STRUCT_NAME;
+        let name = super::MESSAGEPACK_EXTENSION;
         serializer.serialize_newtype_struct(name, &(TIMESTAMP, Bytes::new(bytes)))
     }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(rmp_serde::MSGPACK_EXT_STRUCT_NAME, AnyTimestamp)
+        deserializer.deserialize_newtype_struct(super::MESSAGEPACK_EXTENSION, AnyTimestamp)
     }
 }
 

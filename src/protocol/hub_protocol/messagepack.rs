@@ -1,12 +1,12 @@
 //! The MessagePack hub protocol (§3.5): one record in, one message out, and the other way round.
 //!
 //! A record is the body of a frame: one array, whose first item is the type. `rmp` knows markers
-//! and headers, `rmp-serde` typed values; what is between them is here: which items count, what
-//! they must be, and that nothing is built by a length that was only announced (T-MPLEN).
+//! and headers; the rest is here: which items count and what they must be, typed values, and that nothing is built by a length that was only announced (T-MPLEN).
 
 mod message;
 mod prefix;
 mod scan;
+mod serialize;
 mod value;
 mod write;
 

@@ -63,7 +63,9 @@ impl Inbound {
     /// It leaves a gap (COR-146), or is no number of a message.
     pub fn on_sequence(&mut self, sequence_id: i64) -> Result<(), ProtocolError> {
         match u64::try_from(sequence_id) {
-            Ok(number @ 1..) if number <= self.next => {
+            // Not only up to `next`: when a transport is lost in the middle of what was sent again,
+            // that is lower than what we have, and have acknowledged.
+            Ok(number @ 1..) if number <= self.latest + 1 => {
                 self.next = number;
                 self.awaits_sequence = false;
                 Ok(())
@@ -298,6 +300,18 @@ mod tests {
         assert!(!inbound.owes_report());
         assert_eq!((inbound.receive(), inbound.report()), (Ok(true), Some(4)));
         assert_eq!((inbound.report(), inbound.report_again()), (None, Some(4)));
+    }
+
+    #[test]
+    fn what_is_sent_again_may_be_cut_and_need_not_be_sent_once_more() {
+        let mut inbound = Inbound::default();
+        (1..=5).for_each(|_| assert_eq!(inbound.receive(), Ok(true)));
+        inbound.await_sequence();
+        assert_eq!((inbound.on_sequence(2), inbound.receive()), (Ok(()), Ok(false)));
+        // The acknowledgement of 5 has reached the peer, and then the transport was lost.
+        inbound.await_sequence();
+        assert_eq!((inbound.on_sequence(6), inbound.receive()), (Ok(()), Ok(true)));
+        assert!(inbound.on_sequence(8).is_err());
     }
 
     #[test]

@@ -55,10 +55,8 @@ impl Serialize for Value {
                 }
                 map.end()
             }
-            Self::Extension(kind, bytes) => serializer.serialize_newtype_struct(
-                rmp_serde::MSGPACK_EXT_STRUCT_NAME,
-                &(kind, Bytes::new(bytes)),
-            ),
+            Self::Extension(kind, bytes) => serializer
+                .serialize_newtype_struct(super::MESSAGEPACK_EXTENSION, &(kind, Bytes::new(bytes))),
         }
     }
 }

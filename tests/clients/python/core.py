@@ -1,6 +1,7 @@
 """signalrcore, set up the way the tests want it: every call ends, with an answer or with a failed test."""
 
 import logging
+import threading
 import uuid
 
 from signalrcore.hub_connection_builder import HubConnectionBuilder
@@ -30,6 +31,9 @@ EVENTS = Way(HttpTransportType.server_sent_events)
 POLLING = Way(HttpTransportType.long_polling)
 WAYS = [SOCKETS, SOCKETS_AT_ONCE, SOCKETS_PACKED, EVENTS, POLLING]
 
+# A message to itself that stops the thread that reads.
+HOLD = "hold"
+
 
 class CallFailed(Exception):
     pass
@@ -53,7 +57,9 @@ class Client:
         self.hub.on_close(lambda: self.closed.put(True))
         self.hub.on_reconnect(lambda: self.reconnected.put(True))
         self.hub.on_error(self._failed)
-        self.messages = self.listen("Message")
+        self.messages = host.Inbox()
+        self.hub.on("Message", self._message)
+        self._subscribed = threading.Event()
 
     def __enter__(self):
         self.hub.start()
@@ -88,6 +94,9 @@ class Client:
             raise CallFailed(answer.error)
         return answer.result
 
+    def has_result(self, call):
+        return not self._answers[call].empty()
+
     def failure(self, method, *arguments):
         """The text that the call fails with."""
         try:
@@ -100,10 +109,20 @@ class Client:
         """The items of a stream, and the error that it ended with."""
         items = []
         ends = host.Inbox()
+        # This client asks for a stream before anybody can subscribe to it; the thread that reads has to wait so long.
+        self._subscribed.clear()
+        self.begin("Send", "Caller", [], [], HOLD)
         stream = self.hub.stream(method, list(arguments))
         self._answers[stream.invocation_id] = ends
         stream.subscribe({"next": items.append, "complete": ends.put, "error": ends.put})
+        self._subscribed.set()
         return items, ends.next().error
+
+    def _message(self, arguments):
+        if arguments == [HOLD]:
+            self._subscribed.wait(host.PATIENCE)
+        else:
+            self.messages.put(arguments)
 
     def upload(self, method, items):
         subject = Subject()

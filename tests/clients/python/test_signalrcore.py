@@ -91,11 +91,15 @@ def test_several_messages_in_one_poll():
     with Client("/workhub", POLLING) as one:
         fed = one.listen("Fed")
         burst = one.begin("Burst", 3)
-        # Each further answer makes the client look at one more message of those that it has.
-        for _ in range(3):
+
+        def all_was_looked_at():
+            # Each further answer makes the client look at one more message of those that it has.
             one.begin("Nothing")
-        assert fed.take(3) == [[1, ""], [2, ""], [3, ""]]
+            return one.has_result(burst)
+
+        host.wait_until(all_was_looked_at, "the result")
         assert one.result(burst) == 3
+        assert fed.take(3) == [[1, ""], [2, ""], [3, ""]]
 
 
 @every_way
@@ -193,12 +197,18 @@ def test_the_end_by_the_server_and_a_new_start(way):
 # Polls of this client carry no token, so over Long Polling it is nobody.
 @pytest.mark.parametrize("way", [SOCKETS, SOCKETS_AT_ONCE, SOCKETS_PACKED, EVENTS], ids=str)
 def test_a_token_says_who_it_is(way):
-    with Client("/authorizedhub", way, token=host.token("python ü")) as one:
-        assert one.call("GetUserNameIdentifier") == "python ü"
-    with Client("/workhub", way, token=host.token("root", role="admin")) as one:
+    with Client("/workhub", way, token=host.token("python ü", role="admin")) as one:
+        assert one.call("UserName") == "python ü"
         assert one.call("AdminOnly", "do it") == "do it"
     with Client("/workhub", way) as one:
         assert one.failure("AdminOnly", "x") == "Failed to invoke 'AdminOnly' because user is unauthorized"
+
+
+@pytest.mark.parametrize("way", [SOCKETS, EVENTS], ids=str)
+def test_the_connection_ends_with_the_token(way):
+    with Client("/expiringhub", way, token=host.token("soon", lifetime=2)) as one:
+        assert one.call("GetUserNameIdentifier") == "soon"
+        one.closed.next()
 
 
 def test_without_a_token_there_is_no_connection():

@@ -17,7 +17,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::value_len;
-use crate::protocol::hub_protocol::BindingError;
+use crate::protocol::hub_protocol::{BindingError, MESSAGEPACK_EXTENSION};
 
 /// Reads a value by serde. Types that have two forms have the one that is not for people.
 pub(in super::super) fn read_value<T: DeserializeOwned>(encoded: &[u8]) -> Result<T, BindingError> {
@@ -181,7 +181,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value> {
-        if name == rmp_serde::MSGPACK_EXT_STRUCT_NAME {
+        if name == MESSAGEPACK_EXTENSION {
             self.extension(visitor)
         } else {
             visitor.visit_newtype_struct(self)

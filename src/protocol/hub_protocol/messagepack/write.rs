@@ -5,6 +5,7 @@ use rmp::encode;
 use serde::Serialize;
 
 use super::prefix::write_prefix;
+use super::serialize::write_value;
 use crate::protocol::hub_protocol::{ArgumentSink, ToArguments, WriteError};
 
 /// What stands in a completion behind its id (§3.5).
@@ -198,10 +199,4 @@ impl ArgumentSink for MessagePackArguments<'_> {
     fn argument<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), WriteError> {
         write_value(self.out, value)
     }
-}
-
-/// Structs are maps by the names of their members.
-fn write_value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), WriteError> {
-    let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
-    value.serialize(&mut serializer).map_err(|error| WriteError::new(&error))
 }

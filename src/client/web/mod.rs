@@ -5,8 +5,14 @@
 //! gathered; the next poll when the last one was answered; the first word after the stream is open
 //! or the first poll was answered. It knows no messages, only bytes.
 
+mod adapter;
+mod events;
+
 use std::time::Duration;
 
+pub use adapter::Adapter;
+
+use self::events::Events;
 use crate::base::Moment;
 use crate::protocol::http::{Incoming, Limits, ResponseHead, ResponseReader, write_request};
 
@@ -297,36 +303,6 @@ impl Carrier {
         match lane {
             Lane::Receive => &mut self.receive,
             Lane::Send => &mut self.send,
-        }
-    }
-}
-
-/// Reads an event stream: lines of `data` are put together, comments are passed over.
-#[derive(Debug, Default)]
-struct Events {
-    line: Vec<u8>,
-    data: Vec<u8>,
-    has_data: bool,
-}
-
-impl Events {
-    fn read(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        for &byte in bytes {
-            if byte != b'\n' {
-                self.line.push(byte);
-                continue;
-            }
-            let line = std::mem::take(&mut self.line);
-            let line = line.strip_suffix(b"\r").unwrap_or(&line);
-            if let Some(data) = line.strip_prefix(b"data: ") {
-                if std::mem::replace(&mut self.has_data, true) {
-                    self.data.push(b'\n');
-                }
-                self.data.extend_from_slice(data);
-            } else if line.is_empty() {
-                self.has_data = false;
-                out.append(&mut self.data);
-            }
         }
     }
 }
