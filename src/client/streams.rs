@@ -86,7 +86,7 @@ impl Client {
         upload: UploadId,
         error: Option<&str>,
     ) -> Result<(), SendError> {
-        if !self.uploads.remove(&upload.0) {
+        if !self.uploads.contains(&upload.0) {
             return Err(SendError::NotOpen);
         }
         let id = upload.0.to_string();
@@ -96,7 +96,9 @@ impl Client {
                 None => protocol.write_end(out, &id),
             }
             Ok(())
-        })
+        })?;
+        self.uploads.remove(&upload.0);
+        Ok(())
     }
 
     /// Wants no more of a call. A stream ends soon; other calls may end earlier than otherwise, if

@@ -1,8 +1,8 @@
 //! Honest clients: they do what the clients in the field do, and check what they are told.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::calls::{Calls, REFUSAL, ROLLS};
 use super::ledger::{Books, Heard};
 use super::line::Line;
 use super::streaming::Streams;
@@ -29,27 +29,9 @@ pub(super) struct Player {
     heard: Heard,
     /// Connections that have ended.
     past: Vec<(String, Heard)>,
-    calls: BTreeMap<CallId, Expected>,
-    /// Calls whose completions come in order, when the hub runs one at a time.
-    order: VecDeque<CallId>,
-    in_order: bool,
+    calls: Calls,
     streams: Streams,
-    rooms: BTreeSet<String>,
-    said: u64,
     naps_until: Moment,
-}
-
-/// What the completion of a call has to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Expected {
-    Value(String),
-    AnyValue,
-    Length(usize),
-    Error(&'static str),
-    /// This number, or that there is none.
-    Answer(u64),
-    /// The call ends the connection; it may be answered or not.
-    Any,
 }
 
 impl Player {
@@ -87,17 +69,13 @@ impl Player {
             peer: None,
             way,
             outgoing: Vec::new(),
+            streams: Streams::new(books.clone()),
             books,
             rng,
             id: None,
             heard: Heard::default(),
             past: Vec::new(),
-            calls: BTreeMap::new(),
-            order: VecDeque::new(),
-            in_order,
-            streams: Streams::default(),
-            rooms: BTreeSet::new(),
-            said: 0,
+            calls: Calls::new(number, in_order),
             naps_until: Moment::START,
         }
     }
@@ -122,7 +100,7 @@ impl Player {
     }
 
     pub(super) fn describe(&self) -> String {
-        format!("{} with {} calls waiting", self.number, self.client.calls_waiting())
+        format!("{} with {:?} and {:?}", self.number, self.calls, self.streams)
     }
 
     /// Moves bytes and time along. `well` lets it read and write as much as it can. Whether
@@ -235,7 +213,6 @@ impl Player {
                 Ok(())
             }
             Event::Item { call, item } => {
-                let number = self.number;
                 let wrong = |what| format!("client {number}: {what}");
                 self.streams.on_item(call, &item).map_err(wrong)
             }
@@ -263,9 +240,7 @@ impl Player {
     }
 
     fn finish(&mut self) {
-        self.rooms.clear();
         self.calls.clear();
-        self.order.clear();
         self.streams.clear();
         let heard = std::mem::take(&mut self.heard);
         if let Some(id) = self.id.take() {
@@ -333,59 +308,8 @@ impl Player {
             trace.note(now, format_args!("client {number} completed {call:?} with streams"));
             return checked.map_err(|what| format!("client {number}: {what}"));
         }
-        let expected = self.calls.remove(&call);
-        if *outcome == Outcome::Canceled {
-            return Ok(());
-        }
-        let expected = expected.ok_or_else(|| format!("client {number} never made {call:?}"))?;
         trace.note(now, format_args!("client {number} completed {call:?}"));
-        if self.in_order && self.order.contains(&call) {
-            let first = self.order.pop_front();
-            if first != Some(call) {
-                return Err(format!("client {number} got {call:?} before {first:?}"));
-            }
-        }
-        let fits = match (&expected, outcome) {
-            (Expected::Any, _) | (Expected::AnyValue, Outcome::Result(_)) => true,
-            (Expected::Value(json), Outcome::Result(payload)) => {
-                payload.read::<serde_json::Value>().ok() == serde_json::from_str(json).ok()
-            }
-            (Expected::Length(length), Outcome::Result(payload)) => {
-                payload.read::<String>().is_ok_and(|text| text.len() == *length)
-            }
-            (Expected::Error(part), Outcome::Error(text)) => text.contains(part),
-            (Expected::Answer(number), Outcome::Result(payload)) => {
-                payload.read::<u64>().ok() == Some(*number)
-            }
-            // Errors of a kind of their own are not shown to clients.
-            (Expected::Answer(_), Outcome::Error(text)) => {
-                text.ends_with(REFUSAL)
-                    || text.ends_with("HubException: Invocation canceled by the server.")
-                    || text.ends_with("on the server.")
-                    || text.contains("IOException: Connection '")
-            }
-            _ => false,
-        };
-        if fits { Ok(()) } else { Err(format!("client {number}: {call:?} ended with {outcome:?}")) }
-    }
-
-    fn invoke(
-        &mut self,
-        now: Moment,
-        method: &str,
-        arguments: &impl crate::protocol::hub_protocol::ToArguments,
-        expected: Expected,
-    ) {
-        if let Ok(call) = self.client.invoke(now, method, arguments) {
-            // Unknown methods need no slot, so their answers overtake.
-            // Calls that wait for an answer let others pass.
-            let passes =
-                matches!(expected, Expected::Error("does not exist") | Expected::Answer(_));
-            if !passes {
-                self.order.push_back(call);
-            }
-            self.calls.insert(call, expected);
-        }
+        self.calls.on_completed(call, outcome).map_err(|what| format!("client {number}: {what}"))
     }
 
     /// Does something, if it is connected; starts, if it has ended.
@@ -405,50 +329,8 @@ impl Player {
         let room = format!("room{}", self.rng.below(ROOMS));
         let roll = self.rng.below(100);
         trace.note(now, format_args!("client {} acts {roll} in {room}", self.number));
-        let null = || Expected::Value("null".into());
         match roll {
-            0..=19 => {
-                self.rooms.insert(room.clone());
-                self.invoke(now, "Join", &(room,), null());
-            }
-            20..=29 => self.invoke(now, "Leave", &(room,), null()),
-            30..=35 => {
-                let (number, ms) = (self.rng.below(1000), self.rng.below(3000));
-                let method = if self.rng.one_in(2) { "AskMe" } else { "AskSomebody" };
-                self.invoke(now, method, &(number, ms), Expected::Answer(number + 1));
-            }
-            36..=49 => {
-                self.said += 1;
-                let arguments = (room, self.number, self.said);
-                if self.rng.one_in(2) {
-                    self.invoke(now, "Say", &arguments, null());
-                } else {
-                    self.client.send(now, "Say", &arguments).ok();
-                }
-            }
-            50..=61 => self.echo(now),
-            62..=69 => {
-                let (number, ms) = (self.rng.below(1000), self.rng.below(3000));
-                self.invoke(now, "Slow", &(number, ms), Expected::Value(number.to_string()));
-            }
-            70..=74 => {
-                let ms = self.rng.below(1000);
-                self.invoke(now, "SlowSay", &(room, ms), Expected::AnyValue);
-            }
-            75..=77 => {
-                let bytes = self.rng.below(200_000) as usize;
-                self.invoke(now, "Large", &(bytes,), Expected::Length(bytes));
-            }
-            78..=80 => {
-                let count = self.rng.below(300);
-                self.invoke(now, "Burst", &(room, count), null());
-            }
-            81..=83 => self.invoke(now, "Refuse", &(), Expected::Error("HubException: no")),
-            84 => self.invoke(now, "Panic", &(), Expected::Error("'Panic'")),
-            85 => self.invoke(now, "SlowPanic", &(100,), Expected::Error("'SlowPanic'")),
-            86..=87 => self.invoke(now, "Nobody", &(), Expected::Error("does not exist")),
-            88 => self.invoke(now, "AbortMe", &(), Expected::Any),
-            89 => self.invoke(now, "SendMeAway", &(), Expected::Any),
+            0..ROLLS => self.calls.act(roll, room, now, &mut self.rng, &mut self.client),
             90..=92 => self.client.stop(now),
             93..=94 => {
                 // Gone without a word, or with a reset.
@@ -463,27 +345,14 @@ impl Player {
         }
     }
 
-    fn echo(&mut self, now: Moment) {
-        let count = self.rng.below(400) as usize;
-        let text: String = (0..count)
-            .map(|_| ['a', 'é', '"', '\\', '\n', '\u{1e}', '😀'][self.rng.below(7) as usize])
-            .collect();
-        // What the server writes need not be spelled as we would: only plain text is compared.
-        let plain = text.chars().all(|c| c.is_ascii_alphabetic());
-        let expected =
-            if plain { Expected::Value(format!("{text:?}")) } else { Expected::AnyValue };
-        self.invoke(now, "Echo", &(text,), expected);
-    }
-
-    /// The last act: one more word to everybody, in a room where all are.
+    /// See [`Calls::join_last`].
     pub(super) fn join_last(&mut self, now: Moment) {
-        self.invoke(now, "Join", &("last",), Expected::Value("null".into()));
+        self.calls.join_last(now, &mut self.client);
     }
 
-    /// See [`Player::join_last`].
+    /// See [`Calls::join_last`].
     pub(super) fn say_last(&mut self, now: Moment) {
-        let arguments = ("last", self.number, 0);
-        self.invoke(now, "Say", &arguments, Expected::Value("null".into()));
+        self.calls.say_last(now, &mut self.client);
     }
 
     pub(super) fn start(&mut self, now: Moment) {
@@ -506,9 +375,6 @@ impl Player {
         self.books.borrow().check(id, &self.heard, true)
     }
 }
-
-/// What a question is refused with.
-const REFUSAL: &str = "I will not";
 
 const ROOMS: u64 = 3;
 

@@ -18,8 +18,12 @@ pub(super) struct Ledger {
     /// Ticks to everybody so far.
     pub(super) ticks: u64,
     said: BTreeSet<(u64, u64)>,
-    /// Messages of players that came more than once: sender and number.
-    pub(super) doubles: Vec<(u64, u64)>,
+    /// What the hub has found to be wrong.
+    complaints: Vec<String>,
+    /// Streams that clients send along with their calls, two of one call as one.
+    pub(super) uploads: Vec<Sent>,
+    /// How many streams and uploads the hub has under way.
+    pub(super) flows: usize,
     /// Connections by id.
     pub(super) visits: BTreeMap<String, Visit>,
 }
@@ -45,6 +49,33 @@ pub(super) struct Visit {
     pub(super) stays: Vec<Stay>,
 }
 
+/// A stream of a client: numbers from 0 on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sent {
+    pub(super) items: u64,
+    pub(super) end: Option<Ending>,
+}
+
+/// How a client ends its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Whole,
+    Broken,
+    /// With an item that cannot be read.
+    Garbled,
+}
+
+impl Ending {
+    /// How the error reads that the hub gets; nothing for an end in order.
+    pub(super) fn error(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::Broken => Some("broken off"),
+            Self::Garbled => Some("Failed to bind Stream message."),
+        }
+    }
+}
+
 /// A member of a room from one message (inclusive) to another (exclusive).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stay {
@@ -67,7 +98,7 @@ impl Ledger {
         // Whoever is no player, and the last words of players, have no numbers of their own.
         let is_numbered = sender < PLAYERS_MAX && number > 0;
         if is_numbered && !self.said.insert((sender, number)) {
-            self.doubles.push((sender, number));
+            self.complain(format!("message {number} of {sender} was said twice"));
         }
         let room = self.rooms.entry(room.to_owned()).or_default();
         room.by.push((sender, number));
@@ -138,11 +169,40 @@ impl Ledger {
         compare(id, "ticks", &heard.ticks, &expected, whole)
     }
 
-    /// Every connect had one disconnect, unless it was refused; and what clients said once was
-    /// said once.
+    /// Something is wrong, and no client sees it.
+    pub(super) fn complain(&mut self, what: String) {
+        self.complaints.push(what);
+    }
+
+    /// A client begins to send a stream: its number.
+    pub(super) fn send(&mut self) -> usize {
+        self.uploads.push(Sent::default());
+        self.uploads.len() - 1
+    }
+
+    /// The hub has read from an upload, of which it had `count` items: one more, the end, or an
+    /// error.
+    pub(super) fn received(&mut self, upload: usize, count: u64, item: Result<Option<u64>, &str>) {
+        let Sent { items, end } = self.uploads[upload];
+        let is_right = match item {
+            Ok(Some(item)) => item == count && count < items,
+            Ok(None) => end == Some(Ending::Whole) && count == items,
+            Err("The underlying connection was closed.") => count <= items,
+            Err(text) => {
+                let error = end.and_then(Ending::error);
+                error.is_some_and(|error| text.starts_with(error)) && count == items
+            }
+        };
+        if !is_right {
+            let sent = self.uploads[upload];
+            self.complain(format!("{item:?} came after {count} items of {sent:?}"));
+        }
+    }
+
+    /// Every connect had one disconnect, unless it was refused; and nobody complains.
     pub(super) fn check_visits(&self) -> Result<(), String> {
-        if let Some(double) = self.doubles.first() {
-            return Err(format!("sender and number {double:?} were said twice"));
+        if let Some(complaint) = self.complaints.first() {
+            return Err(complaint.clone());
         }
         for (id, visit) in &self.visits {
             let expected = u32::from(!visit.refused);

@@ -10,6 +10,8 @@
 //! Nothing here depends on a clock, a thread or the order of a hash table, so that a seed is a
 //! whole run: what goes wrong once goes wrong again.
 
+mod calls;
+mod flows;
 mod honest;
 mod ledger;
 mod liar;

@@ -293,6 +293,7 @@ impl Play {
             play.players.iter().all(Player::is_idle)
                 && play.listeners.iter().all(Listener::is_idle)
                 && play.world.is_quiet()
+                && play.books.borrow().flows == 0
                 && play.world.net().wires() == 0
         })
     }
@@ -312,6 +313,7 @@ impl Play {
                 && play.listeners.iter().all(Listener::is_idle)
                 && play.world.is_drained()
                 && play.world.is_quiet()
+                && play.books.borrow().flows == 0
                 && play.world.net().wires() == 0
         })
     }

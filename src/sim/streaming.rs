@@ -1,113 +1,21 @@
-//! Streams in the play, on both sides: what the hub of the simulator offers, and honest clients
-//! that use it and know what has to come.
+//! Streams of an honest client, in both directions: what it asks for and sends, and what has to
+//! come.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::stage::SimHub;
+use super::ledger::{Books, Ending, Sent};
 use crate::base::{Moment, Rng};
 use crate::client::{CallId, Client, Outcome, Payload, UploadId};
-use crate::hub::{Call, Context, HubError, Methods, StreamWriter, Upload, iter};
-
-/// What the hub of the simulator offers beside rooms.
-pub(super) fn offer(methods: &mut Methods<SimHub>) {
-    methods
-        .stream("Count", |_: &mut SimHub, _: &mut Context<SimHub>, n: u64| iter(0..n))
-        .stream("Blocks", |_: &mut SimHub, _: &mut Context<SimHub>, n: u64, bytes: usize| {
-            iter((0..n).map(move |_| "x".repeat(bytes)))
-        })
-        .stream("CountThenFail", |_: &mut SimHub, _: &mut Context<SimHub>, n: u64| {
-            iter((0..n).map(Ok).chain([Err(HubError::new("enough"))]))
-        })
-        .stream("CountThenPanic", |_: &mut SimHub, _: &mut Context<SimHub>, n: u64| {
-            iter((0..).inspect(move |number| {
-                if *number == n {
-                    std::panic::resume_unwind(Box::new("a panic of the play"));
-                }
-            }))
-        })
-        .stream_async("SlowCount", slow_count)
-        .stream_async("Forever", forever)
-        .stream_async("Shout", shout)
-        .stream_async("Stubborn", stubborn)
-        .cooperative()
-        .on_async("Sum", sum)
-        .on_async("First", first)
-        .on_async("Zip", zip);
-}
-
-async fn slow_count(call: Call<SimHub>, mut writer: StreamWriter<u64>, n: u64, ms: u64) {
-    for number in 0..n {
-        call.sleep(Duration::from_millis(ms)).await;
-        writer.send(number).await;
-    }
-}
-
-/// Ends when it is dropped.
-async fn forever(call: Call<SimHub>, mut writer: StreamWriter<u64>, ms: u64) {
-    for number in 0.. {
-        writer.send(number).await;
-        call.sleep(Duration::from_millis(ms)).await;
-    }
-}
-
-/// Ends a while after it was cancelled.
-async fn stubborn(call: Call<SimHub>, mut writer: StreamWriter<u64>) {
-    writer.send(0).await;
-    call.cancelled().await;
-    writer.send(1).await;
-    call.sleep(Duration::from_millis(200)).await;
-}
-
-async fn shout(
-    _: Call<SimHub>,
-    mut writer: StreamWriter<u64>,
-    mut items: Upload<u64>,
-) -> Result<(), HubError> {
-    while let Some(item) = items.next().await? {
-        writer.send(item).await;
-    }
-    Ok(())
-}
-
-async fn sum(call: Call<SimHub>, mut items: Upload<u64>, ms: u64) -> Result<u64, HubError> {
-    let mut sum = 0;
-    while let Some(item) = items.next().await? {
-        call.sleep(Duration::from_millis(ms)).await;
-        sum += item;
-    }
-    Ok(sum)
-}
-
-/// Leaves the rest of its upload unread.
-async fn first(call: Call<SimHub>, mut items: Upload<u64>, ms: u64) -> Result<bool, HubError> {
-    let first = items.next().await?;
-    call.sleep(Duration::from_millis(ms)).await;
-    Ok(first.is_none_or(|item| item == 0))
-}
-
-/// Whether both uploads had the same items, as far as the shorter one went.
-async fn zip(
-    _: Call<SimHub>,
-    mut left: Upload<u64>,
-    mut right: Upload<u64>,
-) -> Result<bool, HubError> {
-    while let (Some(left), Some(right)) = (left.next().await?, right.next().await?) {
-        if left != right {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
 
 /// The streams of one honest client, of its present connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Streams {
+    books: Books,
     downloads: BTreeMap<CallId, Download>,
     answers: BTreeMap<CallId, Answer>,
     sending: Vec<Sending>,
-    /// What was sent along with calls that are not completed.
-    sent: BTreeMap<CallId, Sent>,
+    /// Where the ledger has what is sent along with calls that are not completed.
+    sent: BTreeMap<CallId, usize>,
 }
 
 /// A stream from the hub: numbers from 0 on.
@@ -142,22 +50,20 @@ enum Answer {
 /// items of one that nobody reads hold up the other (§3.7).
 #[derive(Debug)]
 struct Sending {
-    call: CallId,
     uploads: Vec<UploadId>,
-    next: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Sent {
-    count: u64,
-    sum: u64,
-    is_broken: bool,
+    /// Their place in the ledger.
+    sent: usize,
 }
 
 impl Streams {
+    pub(super) fn new(books: Books) -> Self {
+        let (downloads, answers, sent) = Default::default();
+        Self { books, downloads, answers, sending: Vec::new(), sent }
+    }
+
     /// The connection is gone, and with it everything.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.books.clone());
     }
 
     /// Goes on with an upload, cancels something, or begins something; the client can be called.
@@ -174,20 +80,27 @@ impl Streams {
         }
     }
 
-    /// Ends what does not end by itself.
+    /// Ends what does not end soon by itself.
     pub(super) fn wind_up(&mut self, now: Moment, client: &mut Client) {
         if !client.is_open() {
             return;
         }
-        for upload in self.sending.drain(..).flat_map(|sending| sending.uploads) {
-            client.end_upload(now, upload, None).ok();
+        for sending in std::mem::take(&mut self.sending) {
+            self.end(now, client, &sending, Ending::Whole);
         }
-        let endless = |download: &&Download| matches!(download.end, End::Never);
-        let mut calls: Vec<CallId> = Vec::new();
-        calls.extend(self.downloads.iter().filter(|(_, d)| endless(d)).map(|(call, _)| *call));
+        let calls: Vec<CallId> = self.downloads.keys().copied().collect();
         for call in calls {
+            if self.downloads[&call].items_left(self.sent_with(call)) <= LEFT_MAX {
+                continue;
+            }
             self.cancel(now, client, call);
         }
+    }
+
+    /// What went along with a call so far.
+    fn sent_with(&self, call: CallId) -> Sent {
+        let sent = self.sent.get(&call).map(|sent| self.books.borrow().uploads[*sent]);
+        sent.unwrap_or_default()
     }
 
     fn cancel(&mut self, now: Moment, client: &mut Client, call: CallId) {
@@ -202,28 +115,39 @@ impl Streams {
     /// A few items, and sometimes the end.
     fn send(&mut self, now: Moment, rng: &mut Rng, client: &mut Client) {
         let place = rng.below(self.sending.len() as u64) as usize;
-        let sending = &mut self.sending[place];
-        let sent = self.sent.entry(sending.call).or_default();
+        let sending = &self.sending[place];
         for _ in 0..rng.below(20) {
+            let sent = &mut self.books.borrow_mut().uploads[sending.sent];
             for upload in &sending.uploads {
-                client.upload(now, *upload, &sending.next).ok();
+                client.upload(now, *upload, &sent.items).ok();
             }
-            sent.count += 1;
-            sent.sum += sending.next;
-            sending.next += 1;
+            sent.items += 1;
         }
         if rng.one_in(2) {
-            let error = rng.one_in(4).then_some("broken off");
-            sent.is_broken |= error.is_some();
-            for upload in self.sending.swap_remove(place).uploads {
-                client.end_upload(now, upload, error).ok();
+            let ending = match rng.below(8) {
+                0 => Ending::Broken,
+                1 => Ending::Garbled,
+                _ => Ending::Whole,
+            };
+            let sending = self.sending.swap_remove(place);
+            self.end(now, client, &sending, ending);
+        }
+    }
+
+    fn end(&mut self, now: Moment, client: &mut Client, sending: &Sending, ending: Ending) {
+        self.books.borrow_mut().uploads[sending.sent].end = Some(ending);
+        for upload in &sending.uploads {
+            if ending == Ending::Garbled {
+                client.upload(now, *upload, "no number").ok();
             }
+            let error = ending.error().filter(|_| ending == Ending::Broken);
+            client.end_upload(now, *upload, error).ok();
         }
     }
 
     fn listen(&mut self, now: Moment, rng: &mut Rng, client: &mut Client) {
         let (count, ms) = (rng.below(200), rng.below(100));
-        let mut uploads = 0;
+        let mut sent = None;
         let mut bytes = None;
         let (method, arguments, end) = match rng.below(10) {
             0..=1 => ("Count", vec![count * 10], End::After(count * 10)),
@@ -237,45 +161,53 @@ impl Streams {
             7 => ("Forever", vec![ms], End::Never),
             8 => ("Stubborn", vec![], End::Never),
             _ => {
-                uploads = 1;
-                ("Shout", vec![], End::Echo)
+                let place = *sent.insert(self.books.borrow_mut().send());
+                ("Shout", vec![place as u64], End::Echo)
             }
         };
+        let uploads = usize::from(sent.is_some());
         let Ok((call, uploads)) = client.stream_with(now, method, &arguments, uploads) else {
             return;
         };
         let is_cancelled = rng.one_in(10) && client.cancel(now, call).is_ok();
         self.downloads.insert(call, Download { next: 0, end, bytes, is_cancelled });
-        self.begin(call, uploads);
+        if let Some(sent) = sent {
+            self.begin(call, uploads, sent);
+        }
     }
 
     fn call(&mut self, now: Moment, rng: &mut Rng, client: &mut Client) {
-        let ms = rng.below(50);
+        let sent = self.books.borrow_mut().send();
+        let (place, ms) = (sent as u64, rng.below(50));
         let (method, arguments, count, answer) = match rng.below(3) {
-            0 => ("Sum", vec![ms], 1, Answer::Sum),
-            1 => ("First", vec![ms * 20], 1, Answer::First),
-            _ => ("Zip", vec![], 2, Answer::Zip),
+            0 => ("Sum", vec![place, ms], 1, Answer::Sum),
+            1 => ("First", vec![place, ms * 20], 1, Answer::First),
+            _ => ("Zip", vec![place], 2, Answer::Zip),
         };
         if let Ok((call, uploads)) = client.invoke_with(now, method, &arguments, count) {
             self.answers.insert(call, answer);
-            self.begin(call, uploads);
+            self.begin(call, uploads, sent);
         }
     }
 
-    fn begin(&mut self, call: CallId, uploads: Vec<UploadId>) {
-        if !uploads.is_empty() {
-            self.sending.push(Sending { call, uploads, next: 0 });
-        }
+    fn begin(&mut self, call: CallId, uploads: Vec<UploadId>, sent: usize) {
+        self.sending.push(Sending { uploads, sent });
+        self.sent.insert(call, sent);
     }
 
     /// An item has come; what is wrong with it.
     pub(super) fn on_item(&mut self, call: CallId, item: &Payload) -> Result<(), String> {
         let wrong = || Err(format!("{call:?} got an item out of order"));
+        let sent = self.sent_with(call);
         let Some(download) = self.downloads.get_mut(&call) else { return wrong() };
-        let is_right = match download.bytes {
-            Some(bytes) => item.read::<String>().is_ok_and(|text| text.len() == bytes),
-            None => item.read::<u64>() == Ok(download.next),
+        let number = match download.bytes {
+            Some(bytes) => {
+                let block = item.read::<String>().unwrap_or_default();
+                block.trim_start().parse().ok().filter(|_| block.len() >= bytes)
+            }
+            None => item.read().ok(),
         };
+        let is_right = number == Some(download.next) && download.items_left(sent) > 0;
         download.next += 1;
         if is_right { Ok(()) } else { wrong() }
     }
@@ -286,7 +218,8 @@ impl Streams {
         call: CallId,
         outcome: &Outcome,
     ) -> Option<Result<(), String>> {
-        let sent = self.sent.remove(&call).unwrap_or_default();
+        let sent = self.sent_with(call);
+        self.sent.remove(&call);
         let download = self.downloads.remove(&call);
         let answer = self.answers.remove(&call);
         // The method has ended, so nobody reads what we still send.
@@ -301,34 +234,53 @@ impl Streams {
 }
 
 impl Download {
-    fn may_end_with(&self, outcome: &Outcome, sent: Sent) -> bool {
-        let is_error = |part| matches!(outcome, Outcome::Error(text) if text.contains(part));
-        let failed = is_error("while streaming results");
-        let (whole, is_end) = (|count| self.next == count, *outcome == Outcome::Nothing);
+    /// How many items are to come at most, as far as is known now.
+    fn items_left(&self, sent: Sent) -> u64 {
         match self.end {
-            End::After(count) => is_end && (whole(count) || self.is_cancelled),
-            End::Failed(count) => failed && whole(count) || is_end && self.is_cancelled,
-            End::Echo => {
-                let ended = if sent.is_broken { failed } else { is_end };
-                ended && whole(sent.count) || is_end && self.is_cancelled
-            }
-            End::Never => is_end && self.is_cancelled,
+            End::After(count) | End::Failed(count) => count - self.next,
+            End::Echo => sent.items - self.next,
+            End::Never => u64::MAX,
         }
+    }
+
+    fn may_end_with(&self, outcome: &Outcome, sent: Sent) -> bool {
+        let failed =
+            matches!(outcome, Outcome::Error(text) if text.contains("while streaming results"));
+        let is_end = *outcome == Outcome::Nothing;
+        let whole = |count| self.next == count;
+        let in_order = match self.end {
+            End::After(count) => is_end && whole(count),
+            End::Failed(count) => failed && whole(count),
+            End::Echo => match sent.end {
+                Some(Ending::Whole) => is_end && whole(sent.items),
+                Some(Ending::Broken | Ending::Garbled) => failed && whole(sent.items),
+                None => false,
+            },
+            End::Never => false,
+        };
+        in_order || is_end && self.is_cancelled
     }
 }
 
 impl Answer {
     fn may_be(self, outcome: &Outcome, sent: Sent) -> bool {
-        let broken = matches!(outcome, Outcome::Error(text) if text.ends_with("broken off"));
-        let is_true = matches!(outcome, Outcome::Result(value) if value.read::<bool>() == Ok(true));
+        let Sent { items, end } = sent;
+        let failed = end
+            .and_then(Ending::error)
+            .is_some_and(|error| matches!(outcome, Outcome::Error(text) if text.contains(error)));
+        let is_whole = end == Some(Ending::Whole);
+        let Outcome::Result(value) = outcome else {
+            // Who reads one item sees no error behind it.
+            return failed && !(matches!(self, Self::First) && items > 0);
+        };
         match self {
-            Self::Sum if sent.is_broken => broken,
-            Self::Sum => {
-                matches!(outcome, Outcome::Result(sum) if sum.read::<u64>() == Ok(sent.sum))
-            }
-            Self::First if sent.count == 0 && sent.is_broken => broken,
-            Self::First => is_true,
-            Self::Zip => is_true || broken && sent.is_broken,
+            Self::Sum => is_whole && value.read() == Ok((items, (0..items).sum::<u64>())),
+            Self::First => (is_whole || items > 0) && value.read() == Ok(items.min(1)),
+            Self::Zip => is_whole && value.read() == Ok((items, items)),
         }
     }
 }
+
+/// So many items come before the end of a play; a client that acknowledges 300 bytes a second
+/// cannot wait for all that it asked for.
+const LEFT_MAX: u64 = 50;
