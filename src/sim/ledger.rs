@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     pub(super) uploads: Vec<Sent>,
     /// How many streams and uploads the hub has under way.
     pub(super) flows: usize,
+    /// Items that clients got, and items that the hub got.
+    pub(super) items: [u64; 2],
     /// Connections by id.
     pub(super) visits: BTreeMap<String, Visit>,
 }
@@ -43,8 +45,8 @@ pub(super) struct Visit {
     pub(super) refused: bool,
     /// What carried it.
     pub(super) transport: Option<Transport>,
-    /// The ticks before it came.
-    pub(super) ticks_before: u64,
+    /// The ticks before it came; nothing, where nobody ticks: in a topic.
+    pub(super) ticks_before: Option<u64>,
     /// Stays in rooms, in order. The last one of a room may be open.
     pub(super) stays: Vec<Stay>,
 }
@@ -110,8 +112,23 @@ impl Ledger {
         let ticks_before = self.ticks;
         let visit = self.visits.entry(id.to_owned()).or_default();
         visit.connects += 1;
-        visit.ticks_before = ticks_before;
+        visit.ticks_before = Some(ticks_before);
         visit.transport = transport;
+    }
+
+    /// A connection to a topic.
+    pub(super) fn listens(&mut self, id: &str, transport: Option<Transport>) {
+        let visit = self.visits.entry(id.to_owned()).or_default();
+        visit.connects += 1;
+        visit.transport = transport;
+    }
+
+    /// How many connections to the hub, or to topics, each transport has carried.
+    pub(super) fn carried(&self, to_hub: bool) -> [usize; 3] {
+        let visits = self.visits.values().filter(|visit| visit.ticks_before.is_some() == to_hub);
+        let transports: Vec<Transport> = visits.filter_map(|visit| visit.transport).collect();
+        [Transport::WebSockets, Transport::ServerSentEvents, Transport::LongPolling]
+            .map(|each| transports.iter().filter(|transport| **transport == each).count())
     }
 
     pub(super) fn disconnected(&mut self, id: &str) {
@@ -165,7 +182,8 @@ impl Ledger {
                 .collect();
             compare(id, room, &places, &expected, whole)?;
         }
-        let expected: Vec<u64> = (visit.ticks_before..self.ticks).collect();
+        let expected: Vec<u64> =
+            visit.ticks_before.map(|first| (first..self.ticks).collect()).unwrap_or_default();
         compare(id, "ticks", &heard.ticks, &expected, whole)
     }
 
@@ -184,6 +202,7 @@ impl Ledger {
     /// error.
     pub(super) fn received(&mut self, upload: usize, count: u64, item: Result<Option<u64>, &str>) {
         let Sent { items, end } = self.uploads[upload];
+        self.items[1] += u64::from(matches!(item, Ok(Some(_))));
         let is_right = match item {
             Ok(Some(item)) => item == count && count < items,
             Ok(None) => end == Some(Ending::Whole) && count == items,

@@ -116,7 +116,7 @@ impl Streams {
     fn send(&mut self, now: Moment, rng: &mut Rng, client: &mut Client) {
         let place = rng.below(self.sending.len() as u64) as usize;
         let sending = &self.sending[place];
-        for _ in 0..rng.below(20) {
+        for _ in 0..rng.below(50) {
             let sent = &mut self.books.borrow_mut().uploads[sending.sent];
             for upload in &sending.uploads {
                 client.upload(now, *upload, &sent.items).ok();
@@ -209,6 +209,7 @@ impl Streams {
         };
         let is_right = number == Some(download.next) && download.items_left(sent) > 0;
         download.next += 1;
+        self.books.borrow_mut().items[0] += 1;
         if is_right { Ok(()) } else { wrong() }
     }
 
