@@ -25,6 +25,8 @@ mod endings;
 mod event_streams;
 #[path = "world/exchanges.rs"]
 mod exchanges;
+#[path = "world/filtered_streams.rs"]
+mod filtered_streams;
 #[path = "world/filters.rs"]
 mod filters;
 #[path = "world/flows.rs"]

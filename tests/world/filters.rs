@@ -37,12 +37,7 @@ impl Hub for Filtered {
                 std::panic::resume_unwind(Box::new("planned"))
             })
             .on("Nothing", |_: &mut Self, _: &mut Context<Self>| {})
-            .on_async("Later", later)
-            .stream("Counter", |hub: &mut Self, _: &mut Context<Self>, n: u32| {
-                hub.log.push(format!("counter {n}"));
-                let fails = (n == 13).then(|| Err(HubError::new("no more")));
-                tickhub::iter((0..n.min(2)).map(Ok).chain(fails))
-            });
+            .on_async("Later", later);
     }
 
     fn on_connected(&mut self, _: &mut Context<'_, Self>) -> Result<(), HubError> {
@@ -342,27 +337,4 @@ fn unchanged_results_keep_their_bytes() {
     wire.frame(&mut world, OpCode::Binary, true, frame);
     let expected = b"\x08\x95\x03\x80\xa11\x03\xcc\xd3".to_vec();
     assert_eq!(wire.frames(&mut world), [Frame::Binary(expected)]);
-}
-
-#[test]
-fn filters_see_a_stream_begin_and_end() {
-    let mut world = world();
-    let mut wire = guest(&mut world);
-    let stream =
-        |n: u32| format!(r#"{{"type":4,"invocationId":"1","target":"Counter","arguments":[{n}]}}"#);
-    let item = |n: u32| format!(r#"{{"type":2,"invocationId":"1","item":{n}}}"#);
-    wire.text(&mut world, &stream(2));
-    let end = r#"{"type":3,"invocationId":"1"}"#.to_owned();
-    assert_eq!(wire.hear(&mut world), [item(0), item(1), end]);
-    assert_eq!(log(&mut world), ["outer Counter", "inner Counter", "counter 2"]);
-    wire.text(&mut world, &stream(13));
-    let heard = wire.hear(&mut world);
-    let text = "An error occurred on the server while streaming results. HubException: no more";
-    assert!(is_error(&heard[2], "1", text), "{heard:?}");
-    let seen = ["inner sees no more", "outer sees no more"];
-    assert_eq!(log(&mut world)[3..], seen);
-    // What is no call in order does not come to filters (§3.6).
-    let plain = invoke("2", "Counter", "[1]");
-    assert!(answer(&mut world, &mut wire, &plain).contains("non-streaming invocation"));
-    assert_eq!(log(&mut world), [""; 0]);
 }
