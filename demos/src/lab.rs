@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::{questions, streams};
+use crate::questions;
 use tickhub::http::{Request, Response};
 use tickhub::{
     Call, Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Methods, Redirect, Server,
@@ -13,10 +13,10 @@ use tickhub::{
 };
 
 /// What happened to each connection, by id.
-pub(crate) type Journal = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+type Journal = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
 
 pub(crate) struct Lab {
-    pub(crate) journal: Journal,
+    journal: Journal,
 }
 
 impl Hub for Lab {
@@ -50,7 +50,6 @@ impl Hub for Lab {
             .connected_async(welcome);
         selectors(m);
         questions::offer(m);
-        streams::offer(m);
     }
 
     fn on_connected(&mut self, ctx: &mut Context<Self>) -> Result<(), HubError> {
@@ -108,14 +107,9 @@ impl Lab {
     }
 
     fn note(&self, ctx: &Context<Self>, entry: &str) {
-        note(&self.journal, &ctx.connection_id().to_string(), entry);
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.entry(ctx.connection_id().to_string()).or_default().push(entry.to_owned());
     }
-}
-
-/// Writes down what happened to a connection.
-pub(crate) fn note(journal: &Journal, id: &str, entry: &str) {
-    let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-    journal.entry(id.to_owned()).or_default().push(entry.to_owned());
 }
 
 async fn welcome(call: Call<Lab>) -> Result<(), HubError> {

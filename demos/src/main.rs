@@ -6,7 +6,6 @@ mod lab;
 mod members;
 mod questions;
 mod sockets;
-mod streams;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;

@@ -41,6 +41,7 @@ impl Player {
         mut rng: Rng,
         in_order: bool,
         protocol: HubProtocolKind,
+        stateful_bytes: usize,
     ) -> Self {
         let mut options = Options::new("sim", "/hub").reconnecting();
         options.protocol = protocol;
@@ -62,6 +63,9 @@ impl Player {
         options.stateful_reconnect = rng.one_in(2) && way.is_none();
         options.resume_attempts = if rng.one_in(2) { 1 } else { 20 };
         options.stateful_buffer_bytes = [300, 5_000, 100_000][rng.below(3) as usize];
+        // Acknowledged are 300 bytes a second: who has no more must not ask for much.
+        let bytes = options.stateful_buffer_bytes.min(stateful_bytes);
+        let is_narrow = options.stateful_reconnect && bytes < 1_000;
         let client = Client::new(options, Rng::from_seed(rng.bits()));
         Self {
             number,
@@ -69,7 +73,7 @@ impl Player {
             peer: None,
             way,
             outgoing: Vec::new(),
-            streams: Streams::new(books.clone()),
+            streams: Streams::new(books.clone(), if is_narrow { 20 } else { 200 }),
             books,
             rng,
             id: None,
@@ -100,7 +104,8 @@ impl Player {
     }
 
     pub(super) fn describe(&self) -> String {
-        format!("{} with {:?} and {:?}", self.number, self.calls, self.streams)
+        let (number, way) = (self.number, self.way);
+        format!("{number} by {way:?} with {:?} and {}", self.calls, self.streams.describe())
     }
 
     /// Moves bytes and time along. `well` lets it read and write as much as it can. Whether

@@ -167,7 +167,8 @@ impl Play {
             .map(|number| {
                 let rng = Rng::from_seed(rng.bits());
                 let protocol = protocol(seed, number);
-                Player::new(number, books.clone(), rng, parallel == 1, protocol)
+                let bytes = options.stateful_reconnect_buffer_size;
+                Player::new(number, books.clone(), rng, parallel == 1, protocol, bytes)
             })
             .collect();
         let listeners = (0..rng.below(4))

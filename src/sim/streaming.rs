@@ -8,9 +8,10 @@ use crate::base::{Moment, Rng};
 use crate::client::{CallId, Client, Outcome, Payload, UploadId};
 
 /// The streams of one honest client, of its present connection.
-#[derive(Debug)]
 pub(super) struct Streams {
     books: Books,
+    /// How many items it asks for or sends, about.
+    scale: u64,
     downloads: BTreeMap<CallId, Download>,
     answers: BTreeMap<CallId, Answer>,
     sending: Vec<Sending>,
@@ -56,14 +57,21 @@ struct Sending {
 }
 
 impl Streams {
-    pub(super) fn new(books: Books) -> Self {
+    pub(super) fn new(books: Books, scale: u64) -> Self {
         let (downloads, answers, sent) = Default::default();
-        Self { books, downloads, answers, sending: Vec::new(), sent }
+        Self { books, scale, downloads, answers, sending: Vec::new(), sent }
     }
 
     /// The connection is gone, and with it everything.
     pub(super) fn clear(&mut self) {
-        *self = Self::new(self.books.clone());
+        *self = Self::new(self.books.clone(), self.scale);
+    }
+
+    /// What is under way, for a complaint.
+    pub(super) fn describe(&self) -> String {
+        let sent = self.sent.keys().map(|call| (call, self.sent_with(*call)));
+        let sent: Vec<_> = sent.collect();
+        format!("{:?} {:?} {sent:?} {:?}", self.downloads, self.answers, self.sending)
     }
 
     /// Goes on with an upload, cancels something, or begins something; the client can be called.
@@ -116,7 +124,7 @@ impl Streams {
     fn send(&mut self, now: Moment, rng: &mut Rng, client: &mut Client) {
         let place = rng.below(self.sending.len() as u64) as usize;
         let sending = &self.sending[place];
-        for _ in 0..rng.below(50) {
+        for _ in 0..rng.below(self.scale / 4) {
             let sent = &mut self.books.borrow_mut().uploads[sending.sent];
             for upload in &sending.uploads {
                 client.upload(now, *upload, &sent.items).ok();
@@ -146,7 +154,7 @@ impl Streams {
     }
 
     fn listen(&mut self, now: Moment, rng: &mut Rng, client: &mut Client) {
-        let (count, ms) = (rng.below(200), rng.below(100));
+        let (count, ms) = (rng.below(self.scale), rng.below(100));
         let mut sent = None;
         let mut bytes = None;
         let (method, arguments, end) = match rng.below(10) {
@@ -282,6 +290,5 @@ impl Answer {
     }
 }
 
-/// So many items come before the end of a play; a client that acknowledges 300 bytes a second
-/// cannot wait for all that it asked for.
+/// So many items may yet come at the end of a play.
 const LEFT_MAX: u64 = 50;
