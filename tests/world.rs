@@ -83,6 +83,8 @@ mod threats;
 mod uploads;
 #[path = "world/web.rs"]
 mod web;
+#[path = "world/who.rs"]
+mod who;
 
 use std::env;
 

@@ -94,6 +94,9 @@ impl Shard {
             config.http.clone(),
         );
         engine.set_wall_clock(WallClock::new(Moment::START, SystemTime::now()));
+        if let Some(jwt) = config.settings.jwt() {
+            engine.add_scheme(Rc::new(jwt.clone()));
+        }
         let (mailbox, setup) = (Arc::new(Mailbox::new(waker)), Setup::new(config));
         Ok(Self { engine, driver, mailbox, setup, began: Instant::now() })
     }
@@ -140,13 +143,13 @@ impl Shard {
     /// # Ok::<(), tickhub::Error>(())
     /// ```
     ///
-    /// # Panics
-    ///
-    /// When no hub of type `H` is served yet.
+    /// A path for which there is no hub yet is a mistake that [`Shard::check`] tells.
     #[must_use]
     pub fn also_at<H: Hub>(mut self, path: &str, connection: ConnectionOptions) -> Self {
         let connection = self.setup.connection(path, connection);
-        self.engine.add_mount::<H>(path, connection);
+        if !self.engine.add_mount::<H>(path, connection) {
+            self.setup.without_hub::<H>(path);
+        }
         self
     }
 
@@ -184,9 +187,10 @@ impl Shard {
         self
     }
 
-    /// Tells by `scheme` who requests to hubs and WebSockets are from: a function of the request,
-    /// or [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
-    /// knows.
+    /// Tells by `scheme` who requests are from: a function of the request, or
+    /// [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
+    /// knows. Hubs and WebSockets always ask, ordinary handlers by
+    /// [`Request::identity`](crate::http::Request::identity).
     #[must_use]
     pub fn authenticate(mut self, scheme: impl Authenticate) -> Self {
         self.engine.add_scheme(Rc::new(scheme));
@@ -244,7 +248,8 @@ impl Shard {
     }
 
     /// Says everything that is wrong with the configuration and with what is served: options that
-    /// cannot be, paths that are served twice, sections of a file for paths that are not served.
+    /// cannot be, paths that are served twice or have no hub, sections of a file for paths that are
+    /// not served.
     /// The first turn asks by itself.
     ///
     /// # Errors

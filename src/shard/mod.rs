@@ -49,7 +49,7 @@ pub(crate) struct Engine {
     apps: Vec<Box<dyn Application>>,
     routes: Routes,
     before: Vec<Before>,
-    schemes: Vec<Rc<dyn Authenticate>>,
+    schemes: Rc<[Rc<dyn Authenticate>]>,
     wall: WallClock,
     sockets: SideTable<SocketKey, Socket>,
     exchanges: Exchanges,
@@ -79,7 +79,7 @@ impl Engine {
             apps: Vec::new(),
             routes: Routes::default(),
             before: Vec::new(),
-            schemes: Vec::new(),
+            schemes: Rc::new([]),
             wall: WallClock::default(),
             sockets: SideTable::default(),
             exchanges,
@@ -111,19 +111,14 @@ impl Engine {
         self.routes.add_hub(path, Mount { world, options: Rc::new(connection) });
     }
 
-    /// Serves the first hub of type `H` at one more path.
-    ///
-    /// # Panics
-    ///
-    /// When there is none.
-    pub(crate) fn add_mount<H: Hub>(&mut self, path: &str, connection: ConnectionOptions) {
+    /// Serves the first hub of type `H` at one more path. False: there is none.
+    #[must_use]
+    pub(crate) fn add_mount<H: Hub>(&mut self, path: &str, connection: ConnectionOptions) -> bool {
         let is_one = |app: &mut Box<dyn Application>| app.as_any_mut().is::<HubEndpoint<H>>();
-        let Some(world) = self.apps.iter_mut().position(is_one) else {
-            let hub = std::any::type_name::<H>();
-            panic!("also_at({path:?}): no hub of type {hub} is served yet")
-        };
+        let Some(world) = self.apps.iter_mut().position(is_one) else { return false };
         let world = u16::try_from(world).expect("worlds are counted in 16 bits");
         self.routes.add_hub(path, Mount { world, options: Rc::new(connection) });
+        true
     }
 
     /// Serves plain WebSockets at a path.
