@@ -112,8 +112,8 @@ fn every_seed_ends_well() {
                     carried[over] += report.carried[over] as u64;
                     listened[over] += report.listened[over] as u64;
                 }
-                for way in 0..2 {
-                    items[way] += report.items[way];
+                for (sum, one) in items.iter_mut().zip(report.items) {
+                    *sum += one;
                 }
                 opened += report.counters.opened;
                 too_slow += report.counters.too_slow;

@@ -140,7 +140,7 @@ impl Numbers {
 
     async fn next(&mut self) -> Result<Option<u64>, HubError> {
         let item = self.items.next().await;
-        let text = item.as_ref().map_err(|error| error.message());
+        let text = item.as_ref().map_err(HubError::message);
         self.watch.0.borrow_mut().received(self.sent, self.count, text.copied());
         if !matches!(item, Ok(Some(_))) && self.items.next().await != item {
             self.watch.0.borrow_mut().complain("an upload has ended twice, not in one way".into());

@@ -346,4 +346,4 @@ impl Session {
 }
 
 /// After so long a listener asks whether anybody is there.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);

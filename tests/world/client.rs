@@ -363,7 +363,7 @@ fn a_client_reads_streams_cancels_them_and_sends_its_own() {
             match (outcome, expected) {
                 (Outcome::Result(sums), Ok(expected)) => assert_eq!(sums.read(), Ok(expected)),
                 (Outcome::Error(text), Err(expected)) => {
-                    assert!(text.ends_with(expected), "{text}")
+                    assert!(text.ends_with(expected), "{text}");
                 }
                 other => panic!("{other:?}"),
             }
