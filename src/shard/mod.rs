@@ -144,7 +144,10 @@ impl Engine {
         options: ConnectionOptions,
     ) {
         let world = self.registry.add_world();
-        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, KeepAlive::default())));
+        // Nothing is pinged, but WebSockets get their Pongs here as well (§2.2).
+        let interval = RawOptions::default().keep_alive_interval;
+        let keep_alive = KeepAlive { interval, timeout: None };
+        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, keep_alive)));
         self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
     }
 
