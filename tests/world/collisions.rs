@@ -1,7 +1,9 @@
-//! Names that were made to collide (T-HASH): wherever clients name things, the time for them
-//! grows as their number does, and not faster.
+//! Names that were made to collide (T-HASH): wherever clients name things, they are names like
+//! any others.
 //!
-//! 10 000 names are played; `THREATS=full` plays 100 000.
+//! 10 000 names are played; `THREATS=full` plays 100 000 and holds the time that they cost, by the
+//! clock of the thread, against that of others: it grows as their number does, and not faster.
+//! Nothing else is timed in the tests.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -113,10 +115,15 @@ fn cost(deed: Deed, names: &[String]) -> Duration {
     SPENT.get().0
 }
 
-/// Names that collide cost about what others do, and ten times as many cost about ten times as
-/// much. If each were compared with all the others, the second would be a hundred.
+/// Plays a deed with names of each family. All of them: names that collide cost about what others
+/// do, and ten times as many cost about ten times as much. If each were compared with all the
+/// others, the second would be a hundred.
 fn is_linear(what: &str, deed: Deed) {
     let count = share(100_000);
+    if count < 100_000 {
+        FAMILIES.iter().for_each(|(_, pairs)| deed(&mut vault(), &names(*pairs, count)));
+        return;
+    }
     let mut rng = Rng::from_seed(1);
     let others: Vec<String> = (0..count).map(|_| format!("{:034x}", rng.bits())).collect();
     for (family, pairs) in FAMILIES {
