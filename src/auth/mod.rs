@@ -9,7 +9,9 @@ mod jwt;
 mod jwt_keys;
 mod origins;
 mod policy;
+mod remembered;
 
+pub(crate) use authenticate::Inquiry;
 pub use authenticate::{Authenticate, bearer_token};
 pub use cors::Cors;
 pub use identity::Identity;

@@ -13,7 +13,9 @@ use std::time::Duration;
 use super::Hub;
 use super::clients::Clients;
 use super::upload::Released;
+use crate::auth::Identity;
 use crate::base::{ConnectionId, ConnectionKey, Keyed as _, Moment};
+use crate::transport::Connection;
 
 /// The owned handle that an asynchronous method gets in place of `&mut self` and a context.
 pub struct Call<H: Hub> {
@@ -32,6 +34,8 @@ impl<H: Hub> Clone for Call<H> {
 pub(super) struct CallState {
     pub(super) connection: ConnectionKey,
     id: ConnectionId,
+    identity: Option<Rc<Identity>>,
+    user: Option<Rc<str>>,
     /// It counts as one of the plain invocations of its client (§6.4).
     pub(super) holds_slot: Cell<bool>,
     /// It is the code of `connected_async`.
@@ -40,9 +44,17 @@ pub(super) struct CallState {
 }
 
 impl CallState {
-    pub(super) fn new(connection: ConnectionKey, id: ConnectionId) -> Rc<Self> {
-        let (holds_slot, is_connecting) = (Cell::new(false), Cell::new(false));
-        Rc::new(Self { connection, id, holds_slot, is_connecting, cancelled: Signal::default() })
+    /// A call of a connection, which stays whose it is; or of nobody.
+    pub(super) fn new(key: ConnectionKey, connection: Option<&Connection>) -> Rc<Self> {
+        Rc::new(Self {
+            connection: key,
+            id: connection.map_or(ConnectionId::NONE, |connection| connection.id),
+            identity: connection.and_then(|connection| connection.identity.clone()),
+            user: connection.and_then(|connection| connection.user.clone()),
+            holds_slot: Cell::new(false),
+            is_connecting: Cell::new(false),
+            cancelled: Signal::default(),
+        })
     }
 }
 
@@ -53,12 +65,33 @@ impl<H: Hub> Call<H> {
 
     /// The handle of code that no connection has called.
     pub(crate) fn of_nobody(local: &Rc<Local<H>>) -> Self {
-        Self::new(local, &CallState::new(ConnectionKey::new(u32::MAX, 0), ConnectionId::NONE))
+        Self::new(local, &CallState::new(ConnectionKey::new(u32::MAX, 0), None))
     }
 
     /// The public id of the calling connection.
     pub fn connection_id(&self) -> ConnectionId {
         self.state.id
+    }
+
+    /// Who the caller is, as the request said that opened the transport; nothing, if it said
+    /// nothing. It stays the same when it expires, and when the connection has ended.
+    ///
+    /// ```
+    /// use tickhub::{Call, Hub};
+    ///
+    /// async fn greet<H: Hub>(call: Call<H>) -> String {
+    ///     let name = call.identity().and_then(|who| who.name()).unwrap_or("stranger");
+    ///     format!("Hello {name}")
+    /// }
+    /// ```
+    pub fn identity(&self) -> Option<&Identity> {
+        self.state.identity.as_deref()
+    }
+
+    /// The user that the caller is for selectors by user: the id of its identity, or what
+    /// `ConnectionOptions::user_id` says.
+    pub fn user_id(&self) -> Option<&str> {
+        self.state.user.as_deref()
     }
 
     /// Waits.

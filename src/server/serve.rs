@@ -106,9 +106,10 @@ impl Server {
         self.endpoint(move |shard, _| shard.http(&path, handler.clone()))
     }
 
-    /// Tells by `scheme` who requests to hubs and WebSockets are from: a function of the request,
-    /// or [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
-    /// knows.
+    /// Tells by `scheme` who requests are from: a function of the request, or
+    /// [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
+    /// knows. Hubs and WebSockets always ask, ordinary handlers by
+    /// [`Request::identity`](crate::http::Request::identity).
     ///
     /// ```no_run
     /// use tickhub::{Config, ConnectionOptions, HubOptions, Jwt, JwtAlgorithm, Policy, Server};

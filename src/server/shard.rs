@@ -94,6 +94,9 @@ impl Shard {
             config.http.clone(),
         );
         engine.set_wall_clock(WallClock::new(Moment::START, SystemTime::now()));
+        if let Some(jwt) = config.settings.jwt() {
+            engine.add_scheme(Rc::new(jwt.clone()));
+        }
         let (mailbox, setup) = (Arc::new(Mailbox::new(waker)), Setup::new(config));
         Ok(Self { engine, driver, mailbox, setup, began: Instant::now() })
     }
@@ -184,9 +187,10 @@ impl Shard {
         self
     }
 
-    /// Tells by `scheme` who requests to hubs and WebSockets are from: a function of the request,
-    /// or [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
-    /// knows.
+    /// Tells by `scheme` who requests are from: a function of the request, or
+    /// [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
+    /// knows. Hubs and WebSockets always ask, ordinary handlers by
+    /// [`Request::identity`](crate::http::Request::identity).
     #[must_use]
     pub fn authenticate(mut self, scheme: impl Authenticate) -> Self {
         self.engine.add_scheme(Rc::new(scheme));

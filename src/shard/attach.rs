@@ -1,6 +1,7 @@
 //! Negotiation, and the moment a request becomes the transport of a connection.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use smallvec::SmallVec;
 
@@ -36,7 +37,7 @@ impl Engine {
         &mut self,
         mount: &Mount,
         request: &Request<'_>,
-        identity: Option<Box<Identity>>,
+        identity: Option<Rc<Identity>>,
     ) -> Response<'static> {
         if request.method() != Method::Post {
             return Response::text(405, "");

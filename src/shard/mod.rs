@@ -49,7 +49,7 @@ pub(crate) struct Engine {
     apps: Vec<Box<dyn Application>>,
     routes: Routes,
     before: Vec<Before>,
-    schemes: Vec<Rc<dyn Authenticate>>,
+    schemes: Rc<[Rc<dyn Authenticate>]>,
     wall: WallClock,
     sockets: SideTable<SocketKey, Socket>,
     exchanges: Exchanges,
@@ -79,7 +79,7 @@ impl Engine {
             apps: Vec::new(),
             routes: Routes::default(),
             before: Vec::new(),
-            schemes: Vec::new(),
+            schemes: Rc::new([]),
             wall: WallClock::default(),
             sockets: SideTable::default(),
             exchanges,
@@ -144,7 +144,10 @@ impl Engine {
         options: ConnectionOptions,
     ) {
         let world = self.registry.add_world();
-        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, KeepAlive::default())));
+        // Nothing is pinged, but WebSockets get their Pongs here as well (§2.2).
+        let interval = RawOptions::default().keep_alive_interval;
+        let keep_alive = KeepAlive { interval, timeout: None };
+        self.apps.push(Box::new(RawEndpoint::new(Bytes(handler), world, keep_alive)));
         self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
     }
 

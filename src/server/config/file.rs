@@ -5,10 +5,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
-use super::Config;
 use super::names::{HubPath, Optional, Set};
+use super::table::{Wrong, in_order};
+use super::{Config, jwt};
+use crate::auth::Jwt;
 use crate::base::Mistake;
 use crate::hub::HubOptions;
 use crate::raw::RawOptions;
@@ -21,6 +23,7 @@ use crate::transport::ConnectionOptions;
 pub struct Settings {
     file: PathBuf,
     server: Section<Config>,
+    jwt: Option<Jwt>,
     every_hub: Section<HubPath>,
     /// By normal path.
     hubs: BTreeMap<String, Section<HubPath>>,
@@ -80,6 +83,13 @@ impl Settings {
             let start = name.span().start;
             match &**name.get_ref() {
                 "server" => settings.server = reader.section(start, ConfigPlace::Server, value),
+                "jwt" => {
+                    let folder = file.parent().unwrap_or(Path::new(""));
+                    match jwt::read(value, folder) {
+                        Ok(jwt) => settings.jwt = Some(jwt),
+                        Err(wrong) => reader.complain_about("", &ConfigPlace::Jwt, wrong),
+                    }
+                }
                 "hub" => settings.every_hub = reader.section(start, ConfigPlace::EveryHub, value),
                 "hubs" => settings.hubs = reader.sections(start, ConfigPlace::Hub, value),
                 "websockets" => {
@@ -96,6 +106,11 @@ impl Settings {
 
     pub(super) fn configure(&self, config: &mut Config) {
         self.server.apply(config, false);
+    }
+
+    /// The scheme that the file describes.
+    pub(in crate::server) fn jwt(&self) -> Option<&Jwt> {
+        self.jwt.as_ref()
     }
 
     /// The options of the hub at a path: what stands in its own section, else what code has set,
@@ -148,7 +163,9 @@ impl Settings {
             ConfigPlace::WebSocket(path) => {
                 self.websockets.get(&normal(path)).and_then(|own| own.line_of(option))
             }
-            ConfigPlace::File | ConfigPlace::EveryHub | ConfigPlace::Http(_) => None,
+            ConfigPlace::File | ConfigPlace::Jwt | ConfigPlace::EveryHub | ConfigPlace::Http(_) => {
+                None
+            }
         };
         let at = line.map(|line| (self.file.clone(), line));
         ConfigMistake { at, place, what: mistake.to_string() }
@@ -192,6 +209,21 @@ impl Reader<'_> {
         self.mistakes.push(ConfigMistake { at, place, what: what.to_owned() });
     }
 
+    /// Says what is wrong with an option, or with a section, which has no name; each time with
+    /// what was written, if that is one line and may be seen.
+    fn complain_about(&mut self, name: &str, place: &ConfigPlace, wrong: Vec<Wrong>) {
+        for Wrong { at, below, written, what } in wrong {
+            let written = written.and_then(|span| self.text.get(span));
+            let name = format!("{name}{below}");
+            let what = match (name.trim_start_matches('.'), written) {
+                ("", _) => what,
+                (name, Some(text)) if !text.contains('\n') => format!("{name} = {text}: {what}"),
+                (name, _) => format!("{name}: {what}"),
+            };
+            self.complain(at, place.clone(), &what);
+        }
+    }
+
     /// A section for each path.
     fn sections<T: Optional>(
         &mut self,
@@ -230,15 +262,11 @@ impl Reader<'_> {
         for (name, value) in in_order(table) {
             let start = name.span().start;
             let name = name.get_ref();
-            let written = self.text.get(value.span()).unwrap_or_default().to_owned();
             match T::read(name, value) {
                 Some(Ok((option, set))) => {
                     section.settings.push(Setting { option, line: self.line(start), set });
                 }
-                Some(Err(error)) => {
-                    let what = format!("{name} = {written}: {}", error.message());
-                    self.complain(start, place.clone(), &what);
-                }
+                Some(Err(wrong)) => self.complain_about(name, &place, wrong),
                 None => {
                     let names = T::names().join(", ");
                     let what = format!("there is no option {name}: there are {names}");
@@ -250,16 +278,9 @@ impl Reader<'_> {
     }
 }
 
-/// The entries of a table as they stand in the file.
-fn in_order(table: DeTable<'_>) -> Vec<(Spanned<DeString<'_>>, Spanned<DeValue<'_>>)> {
-    let mut entries: Vec<_> = table.into_iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-}
-
 /// Letter case and slashes around a path do not matter (COR-012).
 fn normal(path: &str) -> String {
     format!("/{}", path.trim_matches('/').to_ascii_lowercase())
 }
 
-const SECTIONS: &str = "[server], [hub], [hubs.\"/path\"], [websockets.\"/path\"]";
+const SECTIONS: &str = "[server], [jwt], [hub], [hubs.\"/path\"], [websockets.\"/path\"]";

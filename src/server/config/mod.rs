@@ -1,7 +1,10 @@
 //! What the operator decides.
 
+mod access;
 mod file;
+mod jwt;
 mod names;
+mod table;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -67,6 +70,50 @@ impl Config {
     ///
     /// Mistakes in the file, unknown names among them, are told by [`Server::run`](crate::Server)
     /// or the first turn of a [`Shard`](crate::Shard), together with those of code.
+    ///
+    /// Most values are plain. Those that are not:
+    ///
+    /// | option | is written as |
+    /// |---|---|
+    /// | `authorize` | `"everybody"`, `"signed_in"`, `"named"`; or a table of `roles` (one of them), `claims` (`{ team = ["blue", "red"] }`: one of the values each) and `has_claims` (all of them): whoever has all that |
+    /// | `allowed_origins` | `"same"`, `"any"`, or a list |
+    /// | `cors` | a table of `origins` (a list or `"any"`; must be there), `credentials` (true unless for any origin), `methods`, `headers` (a list or `"any"`) and `max_age` |
+    /// | `compression` | a table of the fields of [`Compression`](crate::Compression) |
+    /// | `rate_limit` | a table of `messages` and `bytes`, each `{ per_second = 60, burst = 120 }` |
+    /// | `maximum_receive_message_size` | bytes, or `"unlimited"` |
+    /// | `keep_alive_interval`, `keep_alive_timeout` of a WebSocket | a time, or `"never"` |
+    ///
+    /// The section `[jwt]` adds a [`Jwt`](crate::Jwt) that is asked before the schemes of code.
+    /// Its keys are the methods of that: `issuer` and `audience` (a text or a list), `clock_skew`,
+    /// `user_claim`, `role_claim`, `cookie`, `token_bytes_max`, `tokens_remembered_max`; and `keys`, each with an
+    /// `algorithm` and one of `secret`, `secret_file`, `pem_file`, or with a `key_set_file` alone.
+    /// Files are looked for from where the configuration file is, and read once.
+    ///
+    /// ```toml
+    /// [jwt]
+    /// issuer = "https://login.example"
+    /// audience = ["game", "chat"]
+    ///
+    /// [[jwt.keys]]
+    /// key_set_file = "keys.json"
+    ///
+    /// [[jwt.keys]]
+    /// algorithm = "HS256"
+    /// secret_file = "/run/secrets/tokens"     # without the line end at its end
+    ///
+    /// [hub]
+    /// authorize = "signed_in"
+    ///
+    /// [hub.cors]
+    /// origins = ["https://app.example"]
+    /// max_age = "10m"
+    ///
+    /// [hubs."/news"]
+    /// authorize = "everybody"
+    ///
+    /// [hubs."/admin"]
+    /// authorize = { roles = ["admin", "operator"], claims = { team = "blue" } }
+    /// ```
     ///
     /// # Errors
     ///

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use serde::Deserialize as _;
-use serde::de::IntoDeserializer as _;
 use toml::Spanned;
-use toml::de::{DeValue, Error};
+use toml::de::DeValue;
 
 use super::Config;
+use super::access::{AllowedOrigins, Authorize, CorsTable};
+use super::table::{Written, Wrong};
 use super::values::{
-    AllowedOrigins, BytesOrUnlimited, Driver, ProtocolNames, RateLimits, Time, TimeOrNever,
+    BytesOrUnlimited, CompressionTable, Driver, ProtocolNames, RateLimits, Time, TimeOrNever,
     TransportNames,
 };
 use crate::hub::HubOptions;
@@ -33,8 +33,11 @@ pub(super) trait Optional: Sized {
     fn names() -> Vec<&'static str>;
 
     /// Reads the option with that name; nothing, if there is none.
-    fn read(name: &str, value: Spanned<DeValue<'_>>) -> Option<Result<Named<Self>, Error>>;
+    fn read(name: &str, value: Spanned<DeValue<'_>>) -> Option<Read<Self>>;
 }
+
+/// What came of reading one option.
+pub(super) type Read<T> = Result<Named<T>, Vec<Wrong>>;
 
 /// A name, and what sets the option of that name.
 pub(super) type Named<T> = (&'static str, Set<T>);
@@ -47,10 +50,10 @@ macro_rules! names {
                 vec![$(stringify!($name)),*]
             }
 
-            fn read(name: &str, value: Spanned<DeValue<'_>>) -> Option<Result<Named<Self>, Error>> {
+            fn read(name: &str, value: Spanned<DeValue<'_>>) -> Option<Read<Self>> {
                 match name {
                     $(stringify!($name) => {
-                        let read = <$written>::deserialize(value.into_deserializer());
+                        let read = <$written as Written>::read(value);
                         Some(read.map(|read| {
                             let mut wanted = Self::default();
                             wanted.$($place).+ = read.into();
@@ -75,7 +78,7 @@ impl Optional for HubPath {
         [HubOptions::names(), ConnectionOptions::names()].concat()
     }
 
-    fn read(name: &str, value: Spanned<DeValue<'_>>) -> Option<Result<Named<Self>, Error>> {
+    fn read(name: &str, value: Spanned<DeValue<'_>>) -> Option<Read<Self>> {
         if HubOptions::names().contains(&name) {
             within(HubOptions::read(name, value), |path: &mut Self| &mut path.hub)
         } else {
@@ -86,9 +89,9 @@ impl Optional for HubPath {
 
 /// What was read for a part of the options, for the whole.
 fn within<W: 'static, P: 'static>(
-    read: Option<Result<Named<P>, Error>>,
+    read: Option<Read<P>>,
     part: fn(&mut W) -> &mut P,
-) -> Option<Result<Named<W>, Error>> {
+) -> Option<Read<W>> {
     let widen = |(name, set): Named<P>| -> Named<W> {
         (name, Arc::new(move |whole: &mut W, yields| set(part(whole), yields)))
     };
@@ -105,6 +108,7 @@ names! { Config {
     linger_timeout: Time => http.linger_timeout;
     sockets_max: usize => http.sockets_max;
     connections_max: usize => http.connections_max;
+    stateful_bytes_max: usize => http.stateful_bytes_max;
     line_bytes_max: usize => http.limits.line_bytes_max;
     headers_bytes_max: usize => http.limits.headers_bytes_max;
     headers_max: usize => http.limits.headers_max;
@@ -120,6 +124,8 @@ names! { HubOptions {
     enable_detailed_errors: bool => enable_detailed_errors;
     maximum_parallel_invocations_per_client: u16 => maximum_parallel_invocations_per_client;
     supported_protocols: ProtocolNames => supported_protocols;
+    maximum_streams_per_client: usize => maximum_streams_per_client;
+    stream_buffer_capacity: usize => stream_buffer_capacity;
     stateful_reconnect_buffer_size: usize => stateful_reconnect_buffer_size;
     rate_limit: RateLimits => rate_limit;
 } }
@@ -132,6 +138,7 @@ names! { ConnectionOptions {
     close_timeout: Time => close_timeout;
     minimum_protocol_version: i32 => minimum_protocol_version;
     sub_protocols: Vec<String> => sub_protocols;
+    compression: CompressionTable => compression;
     fragments_max: u32 => websocket.fragments_max;
     soft_bytes: usize => outbox.soft_bytes;
     hard_bytes: usize => outbox.hard_bytes;
@@ -140,8 +147,10 @@ names! { ConnectionOptions {
     group_name_bytes_max: usize => group_name_bytes_max;
     questions_max: usize => questions_max;
     allow_stateful_reconnects: bool => allow_stateful_reconnects;
+    authorize: Authorize => authorize;
     close_on_authentication_expiration: bool => close_on_authentication_expiration;
     allowed_origins: AllowedOrigins => allowed_origins;
+    cors: CorsTable => cors;
 } }
 
 names! { RawOptions {
@@ -154,6 +163,8 @@ names! { RawOptions {
     soft_bytes: usize => outbox.soft_bytes;
     hard_bytes: usize => outbox.hard_bytes;
     stall_timeout: Time => outbox.stall_timeout;
+    compression: CompressionTable => compression;
+    authorize: Authorize => authorize;
     close_on_authentication_expiration: bool => close_on_authentication_expiration;
     allowed_origins: AllowedOrigins => allowed_origins;
 } }

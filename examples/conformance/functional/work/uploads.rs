@@ -115,7 +115,7 @@ async fn slow_count<K: Kind>(call: Call<Work<K>>, mut words: Words, ms: u64) -> 
 
 async fn upload_and_tell<K: Kind>(call: Call<Work<K>>, numbers: Upload<i32>) {
     let id = call.connection_id();
-    // Asked for now: the upload may end because the connection has, and its state with it.
+    // Asked for while the connection is there.
     let page = Page::of(&call).await;
     match read_sum(numbers).await {
         Ok(sum) => {
