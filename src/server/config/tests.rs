@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::names::HubPath;
+use super::names::{HubPath, Optional as _};
 use super::{Config, Settings};
-use crate::auth::Origins;
+use crate::auth::{Cors, Origins, Policy};
 use crate::hub::{HubOptions, Rate, RateLimit};
 use crate::io::DriverChoice;
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::negotiate::Transports;
+use crate::protocol::websocket::deflate::Compression;
 use crate::raw::RawOptions;
 use crate::server::error::{ConfigPlace, Error};
 
@@ -29,8 +30,7 @@ fn hub_at(settings: &Settings, path: &str) -> HubPath {
 
 #[test]
 fn every_option_of_a_file_arrives() {
-    let settings = read(
-        r#"
+    let text = r#"
         [server]
         listen = ["127.0.0.1:1", "[::1]:2"]
         shards = 3
@@ -46,6 +46,7 @@ fn every_option_of_a_file_arrives() {
         headers_max = 8
         body_bytes_max = 9
         chunk_overhead_bytes_max = 10
+        stateful_bytes_max = 11
 
         [hub]
         handshake_timeout = "1s"
@@ -74,6 +75,11 @@ fn every_option_of_a_file_arrives() {
         sub_protocols = ["c"]
         close_on_authentication_expiration = true
         allowed_origins = ["https://app.example"]
+        maximum_streams_per_client = 17
+        stream_buffer_capacity = 18
+        compression = { contexts_max = 19 }
+        authorize = "signed_in"
+        cors = { origins = ["https://app.example"] }
 
         [websockets."/ws"]
         message_bytes_max = 1
@@ -84,11 +90,13 @@ fn every_option_of_a_file_arrives() {
         sub_protocols = ["a", "b"]
         close_on_authentication_expiration = true
         allowed_origins = "any"
+        authorize = "named"
+        compression = {}
         soft_bytes = 4
         hard_bytes = 5
         stall_timeout = "6s"
-        "#,
-    );
+        "#;
+    let settings = read(text);
     assert_eq!(settings.mistakes(), []);
     let mut config = Config::default();
     settings.configure(&mut config);
@@ -103,6 +111,7 @@ fn every_option_of_a_file_arrives() {
     let limits = &http.limits;
     assert_eq!((limits.line_bytes_max, limits.headers_bytes_max, limits.headers_max), (6, 7, 8));
     assert_eq!((limits.body_bytes_max, limits.chunk_overhead_bytes_max), (9, 10));
+    assert_eq!(http.stateful_bytes_max, 11);
 
     let HubPath { hub, connection } = hub_at(&settings, "/any");
     assert_eq!(hub.handshake_timeout, seconds(1));
@@ -127,6 +136,11 @@ fn every_option_of_a_file_arrives() {
     assert!(connection.allow_stateful_reconnects);
     assert!(connection.close_on_authentication_expiration);
     assert_eq!(connection.allowed_origins, Origins::list(["https://app.example"]));
+    assert_eq!((hub.maximum_streams_per_client, hub.stream_buffer_capacity), (17, 18));
+    let compression = Compression { contexts_max: 19, ..Compression::default() };
+    assert_eq!(connection.compression, Some(compression));
+    assert_eq!(connection.authorize, Some(Policy::signed_in()));
+    assert_eq!(connection.cors, Some(Cors::origins(["https://app.example"])));
 
     let mut raw = RawOptions::default();
     settings.configure_websocket("/WS/", &mut raw);
@@ -138,6 +152,14 @@ fn every_option_of_a_file_arrives() {
     assert_eq!(raw.outbox.stall_timeout, seconds(6));
     assert!(raw.close_on_authentication_expiration);
     assert_eq!(raw.allowed_origins, Origins::Any);
+    assert_eq!(
+        (raw.authorize, raw.compression),
+        (Some(Policy::named()), Some(Compression::default()))
+    );
+    // Every name was there: one that is added and not tried is found here.
+    for name in [Config::names(), HubPath::names(), RawOptions::names()].concat() {
+        assert!(text.contains(&format!("        {name} = ")), "{name}");
+    }
 }
 
 #[test]
@@ -188,7 +210,7 @@ fn all_mistakes_of_a_file_are_told_with_their_lines() {
         "t.toml:12: hub /chat: rate_limit = { words = 1 }: unknown field `words`",
         "t.toml:13: hub /CHAT/: there are two sections for this path",
         "t.toml:15: websocket /ws: this is a section, not an option",
-        "t.toml:16: file: there is no section [client]: say one of [server], [hub], ",
+        "t.toml:16: file: there is no section [client]: say one of [server], [jwt], [hub], ",
     ];
     for begin in begins {
         let found = told.iter().filter(|mistake| mistake.starts_with(begin)).count();
@@ -224,4 +246,20 @@ fn sections_for_paths_that_are_not_served_are_told() {
             "t.toml:3: websocket /chat: nothing of the kind is served there; there are: none",
         ]
     );
+}
+
+#[test]
+fn what_concerns_a_hub_has_no_place_where_only_connections_are_made() {
+    let text = "[hub]\nkeep_alive_interval = '2s'\n[hubs.'/More/']\nclose_timeout = '3s'\n\
+        keep_alive_interval = '4s'\nrate_limit = {}\n[hubs.'/chat']\nhandshake_timeout = '1s'\n";
+    let settings = read(text);
+    let told: Vec<String> = settings.idle("/more").iter().map(ToString::to_string).collect();
+    let begins = ["t.toml:5: hub /more: keep_alive_interval", "t.toml:6: hub /more: rate_limit"];
+    assert_eq!(told.len(), begins.len(), "{told:?}");
+    for (told, begins) in told.iter().zip(begins) {
+        let whole = format!("{begins} has no effect on one more path of a hub, ");
+        assert!(told.starts_with(&whole) && told.contains("there are application_max_"), "{told}");
+        assert!(!told.contains("handshake_timeout"), "{told}");
+    }
+    assert_eq!(settings.idle("/other"), []);
 }
