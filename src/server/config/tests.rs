@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::names::{HubPath, Optional as _};
 use super::{Config, Settings};
 use crate::auth::{Cors, Origins, Policy};
+use crate::classic::ClassicOptions;
 use crate::hub::{HubOptions, Rate, RateLimit};
 use crate::io::DriverChoice;
 use crate::protocol::hub_protocol::HubProtocolKind;
@@ -160,6 +161,79 @@ fn every_option_of_a_file_arrives() {
     for name in [Config::names(), HubPath::names(), RawOptions::names()].concat() {
         assert!(text.contains(&format!("        {name} = ")), "{name}");
     }
+}
+
+#[test]
+fn every_option_of_a_classic_path() {
+    let text = r#"
+        [classic."/signalr"]
+        connection_timeout = "1m"
+        disconnect_timeout = "2m"
+        keep_alive = "3s"
+        transport_connect_timeout = "4s"
+        long_poll_delay = "5ms"
+        default_message_buffer_size = 6
+        message_buffer_bytes_max = 7
+        max_incoming_websocket_message_size = "unlimited"
+        calls_max = 8
+        enable_jsonp = true
+        enable_detailed_errors = true
+        enable_javascript_proxies = false
+        transports = ["foreverFrame", "longPolling"]
+        keys = ["iIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIg=", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"]
+        soft_bytes = 9
+        hard_bytes = 10
+        stall_timeout = "11s"
+        groups_max = 12
+        group_name_bytes_max = 13
+        authorize = "signed_in"
+        close_on_authentication_expiration = true
+        allowed_origins = "any"
+        cors = { origins = ["https://app.example"] }
+        "#;
+    let settings = read(text);
+    assert_eq!(settings.mistakes(), []);
+    let mut classic = ClassicOptions::default();
+    settings.configure_classic("/SignalR/", &mut classic);
+    let seconds = Duration::from_secs;
+    assert_eq!((classic.connection_timeout, classic.disconnect_timeout), (seconds(60), seconds(120)));
+    assert_eq!(classic.keep_alive, Some(seconds(3)));
+    assert_eq!(classic.transport_connect_timeout, seconds(4));
+    assert_eq!(classic.long_poll_delay, Duration::from_millis(5));
+    assert_eq!((classic.default_message_buffer_size, classic.message_buffer_bytes_max), (6, 7));
+    assert_eq!((classic.max_incoming_websocket_message_size, classic.calls_max), (None, 8));
+    assert!(classic.enable_jsonp && classic.enable_detailed_errors);
+    assert!(!classic.enable_javascript_proxies);
+    let transports = classic.transports;
+    assert!(transports.forever_frame && transports.long_polling);
+    assert!(!transports.web_sockets && !transports.server_sent_events);
+    assert_eq!(format!("{:?}", classic.keys), "Some(KeyRing(2 keys))");
+    let connection = &classic.connection;
+    assert_eq!((connection.outbox.soft_bytes, connection.outbox.hard_bytes), (9, 10));
+    assert_eq!(connection.outbox.stall_timeout, seconds(11));
+    assert_eq!((connection.groups_max, connection.group_name_bytes_max), (12, 13));
+    assert_eq!(connection.authorize, Some(Policy::signed_in()));
+    assert!(connection.close_on_authentication_expiration);
+    assert_eq!(connection.allowed_origins, Origins::Any);
+    assert_eq!(connection.cors, Some(Cors::origins(["https://app.example"])));
+    for name in ClassicOptions::names() {
+        assert!(text.contains(&format!("        {name} = ")), "{name}");
+    }
+}
+
+#[test]
+fn keys_are_not_repeated_in_mistakes() {
+    assert_eq!(
+        mistakes(
+            "[classic.'/a']\nkeys = ['a secret']\n[classic.'/b']\nkeys = []\n\
+             [classic.'/c']\nkeys = 'another secret'\n"
+        ),
+        [
+            "t.toml:2: classic /a: keys: a key is 32 bytes: 64 hexadecimal digits, or base64",
+            "t.toml:4: classic /b: keys: there must be one key at least",
+            "t.toml:6: classic /c: keys: a list of keys is expected, the newest first",
+        ]
+    );
 }
 
 #[test]
