@@ -196,7 +196,10 @@ fn every_option_of_a_classic_path() {
     let mut classic = ClassicOptions::default();
     settings.configure_classic("/SignalR/", &mut classic);
     let seconds = Duration::from_secs;
-    assert_eq!((classic.connection_timeout, classic.disconnect_timeout), (seconds(60), seconds(120)));
+    assert_eq!(
+        (classic.connection_timeout, classic.disconnect_timeout),
+        (seconds(60), seconds(120))
+    );
     assert_eq!(classic.keep_alive, Some(seconds(3)));
     assert_eq!(classic.transport_connect_timeout, seconds(4));
     assert_eq!(classic.long_poll_delay, Duration::from_millis(5));
