@@ -10,7 +10,7 @@ use crate::hub::{Application, Closed, InputEnd, Parting, Piece, Registry, ReplyP
 use crate::protocol::classic::{KEEP_ALIVE, Parameters};
 use crate::protocol::http::{Head, RequestHead};
 use crate::protocol::websocket::Kind;
-use crate::transport::{Classic, NEVER, Start, Transport};
+use crate::transport::{Classic, ConnectionOptions, NEVER, Start, Transport};
 
 /// A request that wants to know whether it may come in.
 pub(crate) struct Asking<'a> {
@@ -141,16 +141,23 @@ pub(crate) struct ClassicMount<M> {
     world: u16,
     options: Rc<ClassicOptions>,
     keys: Rc<KeyRing>,
-    connection: Rc<crate::transport::ConnectionOptions>,
+    connection: Rc<ConnectionOptions>,
     /// Who was stopped, and until when that is remembered; the oldest are forgotten first.
     stopped: HashMap<ConnectionId, Moment>,
 }
 
 impl<M: Model> ClassicMount<M> {
     pub(crate) fn new(model: M, world: u16, options: ClassicOptions, keys: Rc<KeyRing>) -> Self {
-        let connection = Rc::new(options.connection.clone());
+        // Nothing is compressed: what is kept is sent again over whatever comes (LEG-076).
+        let connection = ConnectionOptions { compression: None, ..options.connection.clone() };
+        let connection = Rc::new(connection);
         let stopped = HashMap::default();
         Self { model, world, options: Rc::new(options), keys, connection, stopped }
+    }
+
+    /// What is the same as for ASP.NET Core.
+    pub(crate) fn connection_options(&self) -> Rc<ConnectionOptions> {
+        self.connection.clone()
     }
 
     /// What is behind it, and its world.

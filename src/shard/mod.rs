@@ -165,8 +165,9 @@ impl Engine {
         model: M,
     ) -> Rc<RefCell<ClassicMount<M>>> {
         let keys = keys_of(&options, &mut self.registry.rng);
-        let mount = Mount { world, options: Rc::new(options.connection.clone()) };
-        let app = Rc::new(RefCell::new(ClassicMount::new(model, world, options, keys)));
+        let app = ClassicMount::new(model, world, options, keys);
+        let mount = Mount { world, options: app.connection_options() };
+        let app = Rc::new(RefCell::new(app));
         self.apps.push(app.clone());
         self.classics.insert(world, app.clone());
         self.routes.add_classic(path, mount);
