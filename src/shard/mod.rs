@@ -37,13 +37,12 @@ use crate::transport::{Socket, SocketStage};
 use alarms::Token;
 use classic::SharedMount;
 use drain::Drain;
+pub(crate) use exchange::Code;
 pub use exchange::Exchange;
 use exchange::Exchanges;
-pub(crate) use exchange::{AsyncHandler, Code};
 pub(crate) use front::Before;
 pub use http::HttpOptions;
 use routes::Routes;
-pub(crate) use routes::{HttpHandler, Redirector};
 
 /// Everything that one shard holds.
 pub(crate) struct Engine {
