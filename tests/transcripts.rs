@@ -30,6 +30,8 @@ mod rows;
 mod scripts;
 #[path = "transcripts/session.rs"]
 mod session;
+#[path = "transcripts/steps.rs"]
+mod steps;
 #[path = "transcripts/tampering.rs"]
 mod tampering;
 #[path = "transcripts/text.rs"]
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
 fn trials_of<P: Protocol>(driver: &'static str) -> Vec<Trial> {
     let shared = Arc::<OnceLock<Result<Program, String>>>::default();
     let trial = |scenario: Value| {
-        let name = format!("{driver}::{}::{}", P::HOST, session::text(&scenario, "name"));
+        let name = format!("{driver}::{}::{}", P::HOST, steps::text(&scenario, "name"));
         let server = shared.clone();
         Trial::test(name, move || check::<P>(&scenario, driver, &server))
     };
@@ -99,7 +101,7 @@ fn check<P: Protocol>(
     driver: &'static str,
     shared: &OnceLock<Result<Program, String>>,
 ) -> Result<(), Failed> {
-    let name = session::text(scenario, "name");
+    let name = steps::text(scenario, "name");
     let own;
     let server = if !P::SHARES_SERVER || scenario["alone"] == true {
         own = Program::start(P::HOST, driver);

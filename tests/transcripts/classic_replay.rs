@@ -10,9 +10,8 @@ use super::http::Chunk;
 use super::json::Json;
 use super::rows::{in_any_order, in_order};
 use super::scripts::{frame_calls, script_facts};
-use super::session::{
-    Observed, Protocol, Session as AnySession, Stuck, millis, patience, range, text,
-};
+use super::session::{Observed, Protocol, Session as AnySession, Stuck};
+use super::steps::{millis, patience, range, text};
 use super::text::{Values, differences, expand, matches};
 
 type Session = AnySession<Reader>;

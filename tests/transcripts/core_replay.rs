@@ -10,9 +10,8 @@ use super::core_events::{
 };
 use super::http::Chunk;
 use super::json::Json;
-use super::session::{
-    Observed, Protocol, Session as AnySession, Stuck, millis, patience, range, text,
-};
+use super::session::{Observed, Protocol, Session as AnySession, Stuck};
+use super::steps::{millis, patience, range, text};
 use super::text::{differences, expand, matches, to_bytes, to_text};
 
 type Session = AnySession<Reader>;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::program::Program;
 use super::session::{Protocol, Session, play};
-use super::{classic_events, core_events, session};
+use super::steps::text;
+use super::{classic_events, core_events};
 
 /// A change, the scenario that it is made to, the step where it must be noticed, and a word of the
 /// complaint.
@@ -164,7 +165,7 @@ const CLASSIC: &[Tampering] = &[
         scenario: "progress-websockets",
         change: |steps| {
             let frames = steps[6]["frames"].as_array_mut().expect("an array");
-            frames.retain(|frame| !session::text(frame, "text").starts_with("{\"R\""));
+            frames.retain(|frame| !text(frame, "text").starts_with("{\"R\""));
         },
         noticed: (7, "results: surplus"),
     },
@@ -210,11 +211,11 @@ const CLASSIC: &[Tampering] = &[
 ];
 
 /// Changes what a text says.
-fn replace(text: &mut Value, from: &str, to: &str) {
-    let before = text.as_str().expect("a text");
+fn replace(value: &mut Value, from: &str, to: &str) {
+    let before = value.as_str().expect("a text");
     let after = before.replacen(from, to, 1);
     assert_ne!(before, after, "something is changed");
-    *text = json!(after);
+    *value = json!(after);
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
