@@ -83,8 +83,8 @@ pub mod architecture {}
 struct Readme;
 
 pub use auth::{
-    Access, Authenticate, Cors, Identity, Jwt, JwtAlgorithm, JwtError, KeyError, KeyRing, Origins,
-    Policy, bearer_token,
+    Access, Authenticate, BadToken, Cors, Identity, Jwt, JwtAlgorithm, JwtError, KeyError, KeyRing,
+    Origins, Policy, bearer_token,
 };
 pub use base::{ConnectionId, Mistake, ToConnectionId};
 pub use classic::{

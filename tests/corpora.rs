@@ -38,4 +38,17 @@ macro_rules! corpora {
     };
 }
 
-corpora!(request_head, chunked_body, frames, deflate, json, messagepack, url, connection);
+corpora!(
+    request_head,
+    chunked_body,
+    frames,
+    deflate,
+    json,
+    messagepack,
+    url,
+    connection,
+    classic_invocation,
+    classic_tokens,
+    classic_parameters,
+    classic_writers,
+);

@@ -20,4 +20,4 @@ pub use jwt::{Jwt, JwtError};
 pub use jwt_keys::JwtAlgorithm;
 pub use origins::Origins;
 pub use policy::{Access, Policy};
-pub use protect::{BadToken, KEY_BYTES, KEYS_MAX, KeyError, KeyRing};
+pub use protect::{BadToken, KeyError, KeyRing};

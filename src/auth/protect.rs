@@ -13,12 +13,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
 use crate::base::Rng;
 
-/// How many bytes a key has.
-pub const KEY_BYTES: usize = 32;
-
-/// How many keys may be accepted at once.
-pub const KEYS_MAX: usize = 16;
-
+const KEY_BYTES: usize = KeyRing::KEY_BYTES;
 const NONCE_BYTES: usize = 24;
 
 /// The keys of a server: the newest makes tokens, all of them are accepted.
@@ -44,8 +39,8 @@ pub enum KeyError {
     /// It is neither 64 hexadecimal digits nor base64 of 32 bytes.
     #[error("a key is 32 bytes: 64 hexadecimal digits, or base64")]
     NotAKey,
-    /// There are [`KEYS_MAX`] keys already.
-    #[error("a key ring has at most {KEYS_MAX} keys")]
+    /// There are [`KeyRing::KEYS_MAX`] keys already.
+    #[error("a key ring has at most {} keys", KeyRing::KEYS_MAX)]
     TooMany,
 }
 
@@ -56,6 +51,11 @@ pub enum KeyError {
 pub struct BadToken;
 
 impl KeyRing {
+    /// How many bytes a key has.
+    pub const KEY_BYTES: usize = 32;
+    /// How many keys may be accepted at once.
+    pub const KEYS_MAX: usize = 16;
+
     /// One key of 32 random bytes: tokens are good for as long as the process runs.
     pub fn random(rng: &mut Rng) -> Self {
         let mut key = [0; KEY_BYTES];
@@ -81,9 +81,9 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// [`KeyError::TooMany`] when there are [`KEYS_MAX`] already.
+    /// [`KeyError::TooMany`] when there are [`KeyRing::KEYS_MAX`] already.
     pub fn accept_bytes(mut self, key: [u8; KEY_BYTES]) -> Result<Self, KeyError> {
-        if self.0.len() == KEYS_MAX {
+        if self.0.len() == Self::KEYS_MAX {
             return Err(KeyError::TooMany);
         }
         self.0.push(XChaCha20Poly1305::new(&key.into()));
@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn a_ring_has_16_keys_at_most() {
         let fill = |count| (1..count).try_fold(ring(0), |keys, byte| keys.accept_bytes([byte; 32]));
-        assert!(fill(KEYS_MAX as u8).is_ok());
-        assert_eq!(fill(KEYS_MAX as u8 + 1).map(drop), Err(KeyError::TooMany));
+        assert!(fill(KeyRing::KEYS_MAX as u8).is_ok());
+        assert_eq!(fill(KeyRing::KEYS_MAX as u8 + 1).map(drop), Err(KeyError::TooMany));
     }
 
     /// The keys are as the standard has them: draft-irtf-cfrg-xchacha-03, A.3.1.

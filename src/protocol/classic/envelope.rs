@@ -182,7 +182,8 @@ mod tests {
             };
             let mut out = Vec::new();
             envelope.write(&mut out, messages.iter().map(String::as_bytes));
-            prop_assert_eq!(messages_in(&out), messages.join(",").as_bytes());
+            let joined = messages.join(",");
+            prop_assert_eq!(messages_in(&out), joined.as_bytes());
         }
     }
 }

@@ -102,7 +102,7 @@ impl fmt::Debug for HubScript {
 }
 
 fn write_hub(out: &mut Vec<u8>, hub: &HubDescription<'_>) -> Result<(), UnsafeName> {
-    check(hub.name, "hub", is_identifier)?;
+    check(hub.name, "hub", is_member)?;
     let name = shown(hub.name, hub.verbatim);
     put(out, &["\n        proxies[", &name, "] = this.createHubProxy(", &name, ");"]);
     put(out, &["\n        proxies[", &name, "].client = {};"]);
@@ -111,7 +111,7 @@ fn write_hub(out: &mut Vec<u8>, hub: &HubDescription<'_>) -> Result<(), UnsafeNa
     methods.sort_by_key(|method| (method.name.to_lowercase(), method.parameters.len()));
     methods.dedup_by_key(|method| method.name.to_lowercase());
     for (index, method) in methods.into_iter().enumerate() {
-        check(method.name, "method", is_identifier)?;
+        check(method.name, "method", is_member)?;
         for (index, parameter) in method.parameters.iter().enumerate() {
             let is_new = !method.parameters[..index].contains(parameter);
             check(parameter, "parameter", |name| is_new && is_parameter_name(name))?;
@@ -125,6 +125,11 @@ fn write_hub(out: &mut Vec<u8>, hub: &HubDescription<'_>) -> Result<(), UnsafeNa
     }
     put(out, &["\n        };\n"]);
     Ok(())
+}
+
+/// Whether an object may have a member of that name. There is one that is none.
+fn is_member(name: &str) -> bool {
+    is_identifier(name) && name != "__proto__"
 }
 
 fn check(
@@ -179,27 +184,34 @@ const BEGINNING: &str = "\
     // What the client is to call in the place of a function of the page.
     function handlerOf(proxy, handler) {
         return function () {
-            handler.apply(proxy, $.makeArray(arguments));
+            handler.apply(proxy, arguments);
         };
+    }
+
+    function own(object, name) {
+        return Object.prototype.hasOwnProperty.call(object, name);
     }
 
     // The last argument names a handler when it is to be removed: the one before it is new each time.
     function register(proxies, subscribe) {
-        $.each(proxies, function (key, proxy) {
-            if (!proxy.hubName) {
-                return;
+        var key, name, proxy, handler, change;
+        for (key in proxies) {
+            proxy = proxies[key];
+            if (!own(proxies, key) || !proxy.hubName) {
+                continue;
             }
-            var change = subscribe ? proxy.on : proxy.off;
-            $.each(proxy.client, function (name, handler) {
-                if (typeof handler === \"function\") {
+            change = subscribe ? proxy.on : proxy.off;
+            for (name in proxy.client) {
+                handler = proxy.client[name];
+                if (own(proxy.client, name) && typeof handler === \"function\") {
                     change.call(proxy, name, handlerOf(proxy, handler), handler);
                 }
-            });
-        });
+            }
+        }
     }
 
     function call(proxy, method, values) {
-        return proxy.invoke.apply(proxy, [method].concat($.makeArray(values)));
+        return proxy.invoke.apply(proxy, [method].concat(Array.prototype.slice.call(values)));
     }
 
     $.hubConnection.prototype.createHubProxies = function () {
@@ -300,6 +312,8 @@ mod tests {
             let methods = vec![method("M", true, &["a", name])];
             assert_eq!(refused(&[hub("H", methods)]), unsafe_name(name, "parameter"));
         }
+        // This one would change what the object is.
+        assert_eq!(refused(&[hub("__proto__", vec![])]), unsafe_name("__proto__", "hub"));
         // Members may be called so, parameters not.
         assert_eq!(refused(&[hub("Class", vec![method("Delete", false, &[])])]), Ok(()));
         for name in ["class", "arguments", "eval", "true"] {

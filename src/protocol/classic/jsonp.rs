@@ -75,7 +75,7 @@ pub(super) fn is_parameter_name(text: &str) -> bool {
 }
 
 /// Words that are no names (LEG, appendix B), and the three literals.
-const RESERVED: [&str; 50] = [
+const RESERVED: [&str; 48] = [
     "break",
     "case",
     "catch",
@@ -124,9 +124,6 @@ const RESERVED: [&str; 50] = [
     "NaN",
     "undefined",
     "Infinity",
-    // In modules, and a hindrance to nobody.
-    "await",
-    "async",
 ];
 
 #[cfg(test)]

@@ -8,6 +8,10 @@
 #![allow(unreachable_pub, reason = "a library to the fuzz targets, a module to the replay")]
 
 mod chunked_body;
+mod classic_invocation;
+mod classic_parameters;
+mod classic_tokens;
+mod classic_writers;
 mod connection;
 mod deflate;
 mod frames;
@@ -30,6 +34,10 @@ pub const ALL: &[(&str, Check)] = &[
     ("messagepack", messagepack::check),
     ("url", url::check),
     ("connection", connection::check),
+    ("classic_invocation", classic_invocation::check),
+    ("classic_tokens", classic_tokens::check),
+    ("classic_parameters", classic_parameters::check),
+    ("classic_writers", classic_writers::check),
 ];
 
 /// Runs the check of one target.

@@ -114,7 +114,9 @@ impl Guest {
         let target = self.target("connect", "serverSentEvents", "");
         let mut stream = Stream::open(world, &target);
         assert_eq!(stream.head.lines().next(), Some("HTTP/1.1 200 OK"));
-        assert_eq!(stream.chunks(world)[0], "data: initialized\r\n\r\n");
+        let opening = stream.chunks(world);
+        assert_eq!(opening[0], "data: initialized\r\n\r\n");
+        assert_eq!(envelopes(&opening[1..])[0]["S"], json!(1));
         self.start(world);
         stream
     }
@@ -148,6 +150,12 @@ pub(super) fn texts(wire: &mut Wire, world: &mut World) -> Vec<String> {
 /// Sends a text over a WebSocket.
 pub(super) fn say(wire: &mut Wire, world: &mut World, text: &str) {
     wire.frame(world, OpCode::Text, true, text.as_bytes());
+}
+
+/// The envelopes in events; signs of life are none.
+pub(super) fn envelopes(events: &[String]) -> Vec<Value> {
+    let data = events.iter().map(|event| event.trim_end().strip_prefix("data: ").expect("data"));
+    data.map(|data| serde_json::from_str(data).expect("JSON")).collect()
 }
 
 /// The elements of `M` in envelopes, in order.

@@ -25,9 +25,10 @@ pub(in super::super::super) fn read_value<T: DeserializeOwned>(
 
 /// Reads a text, which becomes plain in place; of a number or a truth value, its spelling.
 pub(in super::super::super) fn read_text(encoded: &mut [u8]) -> Result<&str, BindingError> {
-    match spelled(encoded) {
-        true => std::str::from_utf8(encoded).map_err(|_| BindingError::Value),
-        false => value::read_text(encoded),
+    if spelled(encoded) {
+        std::str::from_utf8(encoded).map_err(|_| BindingError::Value)
+    } else {
+        value::read_text(encoded)
     }
 }
 

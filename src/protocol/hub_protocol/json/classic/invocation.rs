@@ -2,16 +2,12 @@
 //! them than are known, an id that is a number or a text.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use smallvec::SmallVec;
-
-use super::super::escape::unescape;
 use super::super::members::{self, MEMBER_DEPTH, elements, members};
 use super::super::parts::Parts;
 use super::super::scan::{DEPTH_MAX, Scanner, TextSpan};
-use super::ascii::write_text;
-use super::convert::spelled;
+use super::Id;
+use crate::protocol::classic::errors::STATE_TOO_LONG;
 use crate::protocol::hub_protocol::arguments::{Span, Spans};
 use crate::protocol::hub_protocol::{Arguments, HubProtocolKind};
 
@@ -35,10 +31,6 @@ pub struct Invocation<'a> {
     /// The state of the client for this hub: an object, as JSON.
     pub state: Option<&'a str>,
 }
-
-/// The id of a call as JSON: a text, whatever it was (T-04), or `null` where the client sent none.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Id(SmallVec<[u8; 22]>);
 
 /// What cannot be called, and the id of whom to tell, if it was said.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,56 +56,11 @@ pub enum InvocationError {
     #[error("The hub invocation names no method.")]
     NoMethod,
     /// The state is longer than [`STATE_CHARACTERS_MAX`].
-    #[error("State has exceeded the maximum length of 4096 bytes.")]
+    #[error("{STATE_TOO_LONG}")]
     StateTooLong,
     /// An argument or the state is nested deeper than [`ARGUMENT_DEPTH_MAX`].
     #[error("The arguments of the hub invocation are nested too deeply.")]
     TooDeep,
-}
-
-impl Id {
-    /// What stands in the place of an id that was not sent.
-    pub fn null() -> Self {
-        Self(SmallVec::from_slice(b"null"))
-    }
-
-    /// The id as JSON, in ASCII.
-    pub fn as_json(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("it is written in ASCII")
-    }
-
-    /// The id that stands in a message as `value`, which is JSON. A number keeps its spelling.
-    fn read(value: &[u8]) -> Option<Self> {
-        if spelled(value) {
-            let mut id = SmallVec::with_capacity(value.len() + 2);
-            id.push(b'"');
-            id.extend_from_slice(value);
-            id.push(b'"');
-            return Some(Self(id));
-        }
-        match value {
-            b"null" => Some(Self::null()),
-            // As nearly all of them are: nothing in it has to be written in another way.
-            [b'"', inside @ .., b'"'] if inside.iter().all(u8::is_ascii_alphanumeric) => {
-                Some(Self(SmallVec::from_slice(value)))
-            }
-            [b'"', inside @ .., b'"'] => {
-                let mut text = inside.to_vec();
-                let length = unescape(&mut text)?;
-                let text = std::str::from_utf8(&text[..length]).ok()?;
-                let mut id = Vec::new();
-                write_text(&mut id, text);
-                Some(Self(SmallVec::from_vec(id)))
-            }
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Debug for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_json())
-    }
 }
 
 impl<'a> Invocation<'a> {
@@ -307,11 +254,6 @@ mod tests {
         read(message).expect("a call").2
     }
 
-    fn id(json: &str) -> Result<String, InvocationError> {
-        let message = format!(r#"{{"H":"h","M":"m","A":[],"I":{json}}}"#);
-        read(&message).map(|call| call.3).map_err(|refused| refused.error)
-    }
-
     fn refusal(message: &str) -> (Option<String>, InvocationError) {
         let refused = read(message).expect_err("it is refused");
         (refused.id.map(|id| id.as_json().to_owned()), refused.error)
@@ -367,30 +309,6 @@ mod tests {
         assert_eq!(call.arguments.take::<Text>().map(Text::as_str), Ok("x"));
     }
 
-    /// LEG-049, T-04, `invoke-ids`.
-    #[test]
-    fn an_id_is_a_text_whatever_it_was() {
-        for (json, expected) in [
-            ("0", "\"0\""),
-            ("\"5\"", "\"5\""),
-            ("\"zz\"", "\"zz\""),
-            ("1.5", "\"1.5\""),
-            ("-1", "\"-1\""),
-            ("12345678901", "\"12345678901\""),
-            ("123456789012345678901234567890", "\"123456789012345678901234567890\""),
-            ("true", "\"true\""),
-            ("null", "null"),
-            ("\"\"", "\"\""),
-            ("\"null\"", "\"null\""),
-            (r#""a\"\u0062é\n</script>""#, r#""a\"b\u00e9\n</script>""#),
-        ] {
-            assert_eq!(id(json).as_deref(), Ok(expected), "{json}");
-        }
-        for json in ["{}", "[]", "[1]", r#""\ud800""#] {
-            assert_eq!(id(json), Err(InvocationError::Malformed), "{json}");
-        }
-    }
-
     /// LEG-056, `invoke-malformed-send`.
     #[test]
     fn what_is_no_invocation_is_refused_and_says_whom_to_tell() {
@@ -416,6 +334,7 @@ mod tests {
         assert_eq!(refusal(r#"{"H":"h","M":"m","S":"x","I":1}"#), (one(), Malformed));
         assert_eq!(refusal(r#"{"H":"\ud800","M":"m","I":1}"#), (one(), Malformed));
         assert_eq!(refusal("{}"), (Some("null".to_owned()), NoHub));
+        assert_eq!(refusal(r#"{"H":"h","M":"m","I":{}}"#), (None, Malformed));
         let mut bytes = b"{\"H\":\"h\",\"M\":\"\xff\"}".to_vec();
         assert!(Invocation::read(&mut bytes).is_err());
     }

@@ -3,12 +3,14 @@
 
 mod ascii;
 pub(super) mod convert;
+mod id;
 mod invocation;
 mod write;
 
 pub use ascii::write_json;
+pub use id::Id;
 pub use invocation::{
-    ARGUMENT_DEPTH_MAX, Id, Invocation, InvocationError, Refused, STATE_CHARACTERS_MAX,
+    ARGUMENT_DEPTH_MAX, Invocation, InvocationError, Refused, STATE_CHARACTERS_MAX,
 };
 pub use write::{Failure, write_call, write_error, write_invocation, write_progress, write_result};
 

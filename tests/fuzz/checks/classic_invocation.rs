@@ -1,0 +1,92 @@
+//! Calls of classic clients, and what is around messages for them.
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use tickhub::Text;
+use tickhub::protocol::classic::{
+    Cursor, Envelope, Invocation, InvocationError, messages_in, write_invocation,
+};
+
+/// Hub, method, arguments, id and state of a call.
+type Seen = (String, String, Vec<Option<Value>>, String, Option<String>);
+
+pub(super) fn check(data: &[u8]) {
+    let mut message = data.to_vec();
+    let read = read(&mut message);
+    let mut values = serde_json::Deserializer::from_slice(data).into_iter::<IgnoredAny>();
+    let is_json = matches!(values.next(), Some(Ok(_)));
+    match read {
+        Ok(seen) => {
+            assert!(is_json, "a call is JSON");
+            comes_back(&seen);
+        }
+        Err(Some(_)) => assert!(is_json, "who is told is known from JSON"),
+        Err(None) => {}
+    }
+    bind(data);
+    in_envelopes(data);
+}
+
+/// The call in a message; or the id of whom to tell that there is none.
+fn read(message: &mut [u8]) -> Result<Seen, Option<String>> {
+    let mut call = match Invocation::read(message) {
+        Ok(call) => call,
+        Err(refused) => {
+            assert!(refused.id.is_some() || refused.error == InvocationError::Malformed);
+            return Err(refused.id.map(|id| id.as_json().to_owned()));
+        }
+    };
+    let id: Option<String> = serde_json::from_str(call.id.as_json()).expect("a text or null");
+    assert_eq!(serde_json::to_value(&id).ok(), serde_json::from_str(call.id.as_json()).ok());
+    assert!(call.id.as_json().is_ascii());
+    let count = call.arguments.count();
+    let arguments = (0..count).map(|_| call.arguments.take::<Value>().ok()).collect();
+    assert!(call.arguments.take_payload().is_none(), "there are no more");
+    Ok((
+        call.hub.into_owned(),
+        call.method.into_owned(),
+        arguments,
+        call.id.as_json().to_owned(),
+        call.state.map(str::to_owned),
+    ))
+}
+
+/// What is written again is the same call.
+fn comes_back(seen: &Seen) {
+    let (hub, method, arguments, id, state) = seen;
+    // A number beyond all floats is no value.
+    let Some(values) = arguments.iter().cloned().collect::<Option<Vec<Value>>>() else { return };
+    let mut again = Vec::new();
+    write_invocation(&mut again, hub, method, &values, id, state.as_deref()).expect("values");
+    assert_eq!(self::read(&mut again).as_ref(), Ok(seen), "there and back");
+}
+
+/// Binding to any type ends in a value or an error, whatever was there.
+fn bind(data: &[u8]) {
+    for kind in 0..4 {
+        let mut message = data.to_vec();
+        let Ok(mut call) = Invocation::read(&mut message) else { return };
+        for _ in 0..call.arguments.count() {
+            match kind {
+                0 => drop(call.arguments.take::<Text>()),
+                1 => drop(call.arguments.take::<Vec<i32>>()),
+                2 => drop(call.arguments.take::<Option<(f64, String, bool)>>()),
+                _ => drop(call.arguments.take::<u8>()),
+            }
+        }
+    }
+}
+
+/// A message is found in an envelope, and two envelopes join.
+fn in_envelopes(data: &[u8]) {
+    let mut one = Vec::new();
+    Envelope::at(Cursor { epoch: 1, number: 2 }).write(&mut one, [data]);
+    assert_eq!(messages_in(&one), data);
+    let mut two = Vec::new();
+    Envelope { initialized: true, ..Envelope::at(Cursor { epoch: 1, number: 3 }) }
+        .write(&mut two, [messages_in(&one), b"1", messages_in(&one)]);
+    let joined = [data, b"1", data].into_iter().filter(|part| !part.is_empty());
+    assert_eq!(messages_in(&two), joined.collect::<Vec<_>>().join(&b","[..]));
+    // Of what was not written here at most a part is found.
+    assert!(messages_in(data).len() <= data.len());
+}
