@@ -101,7 +101,7 @@ pub(crate) trait ClassicApplication: Application {
         registry: &mut Registry,
         id: ConnectionId,
         head: RequestHead,
-        identity: Option<Box<Identity>>,
+        identity: Option<Rc<Identity>>,
     ) -> ConnectionKey;
 
     /// Whether a connection was ended by its client or by us, and its client may not have heard of
@@ -235,7 +235,7 @@ impl<M: Model> ClassicApplication for ClassicMount<M> {
         registry: &mut Registry,
         id: ConnectionId,
         head: RequestHead,
-        identity: Option<Box<Identity>>,
+        identity: Option<Rc<Identity>>,
     ) -> ConnectionKey {
         if let Some(key) = registry.classic_by_id(self.world, id) {
             return key;

@@ -131,6 +131,8 @@ pub trait Filter<H: Hub>: 'static {
 pub struct FilteredCall {
     method: Rc<str>,
     protocol: HubProtocolKind,
+    /// It is answered with a stream.
+    streams: bool,
     encoded: OwnedArguments,
     /// What filters have looked at.
     decoded: Option<Vec<Value>>,
@@ -187,6 +189,7 @@ impl FilteredCall {
 #[derive(Debug)]
 pub struct CallOutcome {
     protocol: HubProtocolKind,
+    streams: bool,
     id: String,
     ending: Result<Vec<u8>, Failure>,
 }
@@ -211,9 +214,15 @@ impl CallOutcome {
         }
     }
 
-    /// Puts a result in the place of what there was.
+    /// Puts a result in the place of what there was. A stream has none: it ends, and without an
+    /// error.
     pub fn set<T: Serialize + ?Sized>(&mut self, result: &T) {
         let mut record = Vec::new();
+        if self.streams {
+            self.protocol.write_end(&mut record, &self.id);
+            self.ending = Ok(record);
+            return;
+        }
         let written = self.protocol.write_result(&mut record, &self.id, result);
         self.ending = written.map(|()| record).map_err(Failure::Unwritable);
     }
@@ -247,9 +256,10 @@ impl<H: Hub> HubEndpoint<H> {
         let encoded = arguments.to_owned_arguments();
         let Caller { key, protocol, target, .. } = caller;
         let method = target.clone();
+        let streams = checks.method.streams;
         let (decoded, replaced, passed) = (None, false, 0);
-        let mut call =
-            Box::new(FilteredCall { method, protocol, encoded, decoded, replaced, passed });
+        let call = FilteredCall { method, protocol, streams, encoded, decoded, replaced, passed };
+        let mut call = Box::new(call);
         let methods = self.methods.clone();
         for filter in &methods.filters {
             let Some(state) = self.states.get_mut(key) else { break };
@@ -290,7 +300,8 @@ impl<H: Hub> HubEndpoint<H> {
             Err(panic) => Err(Failure::Refused(panicked(registry, panic))),
         };
         let id = id.unwrap_or(UNASKED).to_owned();
-        let mut outcome = CallOutcome { protocol: call.protocol, id, ending };
+        let (protocol, streams) = (call.protocol, call.streams);
+        let mut outcome = CallOutcome { protocol, streams, id, ending };
         let methods = self.methods.clone();
         for filter in methods.filters[..call.passed].iter().rev() {
             let Some(state) = self.states.get_mut(key) else { break };

@@ -63,7 +63,7 @@ pub(crate) struct Engine {
     persistents: HashMap<TypeId, Rc<dyn Any>>,
     routes: Routes,
     before: Vec<Before>,
-    schemes: Vec<Rc<dyn Authenticate>>,
+    schemes: Rc<[Rc<dyn Authenticate>]>,
     wall: WallClock,
     sockets: SideTable<SocketKey, Socket>,
     exchanges: Exchanges,
@@ -96,7 +96,7 @@ impl Engine {
             persistents: HashMap::default(),
             routes: Routes::default(),
             before: Vec::new(),
-            schemes: Vec::new(),
+            schemes: Rc::new([]),
             wall: WallClock::default(),
             sockets: SideTable::default(),
             exchanges,
@@ -178,18 +178,13 @@ impl Engine {
         &self.hubs
     }
 
-    /// Serves the first hub of type `H` at one more path.
-    ///
-    /// # Panics
-    ///
-    /// When there is none.
-    pub(crate) fn add_mount<H: Hub>(&mut self, path: &str, connection: ConnectionOptions) {
-        let Some(hub) = self.hubs.find::<H>() else {
-            let hub = std::any::type_name::<H>();
-            panic!("also_at({path:?}): no hub of type {hub} is served yet")
-        };
+    /// Serves the first hub of type `H` at one more path. False: there is none.
+    #[must_use]
+    pub(crate) fn add_mount<H: Hub>(&mut self, path: &str, connection: ConnectionOptions) -> bool {
+        let Some(hub) = self.hubs.find::<H>() else { return false };
         let world = hub.borrow().world();
         self.routes.add_hub(path, Mount { world, options: Rc::new(connection) });
+        true
     }
 
     /// Serves plain WebSockets at a path.
@@ -215,7 +210,10 @@ impl Engine {
         options: ConnectionOptions,
     ) {
         let world = self.registry.add_world();
-        self.add_app(RawEndpoint::new(Bytes(handler), world, KeepAlive::default()));
+        // Nothing is pinged, but WebSockets get their Pongs here as well (§2.2).
+        let interval = RawOptions::default().keep_alive_interval;
+        let keep_alive = KeepAlive { interval, timeout: None };
+        self.add_app(RawEndpoint::new(Bytes(handler), world, keep_alive));
         self.routes.add_hub(path, Mount { world, options: Rc::new(options) });
     }
 

@@ -120,7 +120,8 @@ impl World {
     #[must_use]
     pub fn also_at<H: Hub>(mut self, path: &str, connection: &ConnectionOptions) -> Self {
         for shard in &mut self.shards {
-            shard.engine.add_mount::<H>(path, connection.clone());
+            let is_served = shard.engine.add_mount::<H>(path, connection.clone());
+            assert!(is_served, "also_at({path:?}): its hub is not served yet");
         }
         self
     }
