@@ -2,6 +2,8 @@
 
 mod calls;
 mod guest;
+mod limits;
+mod persistent;
 mod receiving;
 mod requests;
 mod room;
