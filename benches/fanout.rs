@@ -7,7 +7,7 @@ mod common;
 
 use std::hint::black_box;
 
-use common::stage::{To, rig, say, text_of};
+use common::stage::{To, classic_rig, rig, say, text_of};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn fan_out(criterion: &mut Criterion) {
@@ -43,5 +43,21 @@ fn fan_out(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, fan_out);
+/// The same message to classic clients and to others, in one run.
+fn generations(criterion: &mut Criterion) {
+    let text = text_of(100);
+    let mut group = criterion.benchmark_group("fanout of 100 B to 10 000");
+    group.throughput(Throughput::Elements(10_000));
+    for (name, mut rig) in [("core", rig(10_000)), ("classic", classic_rig(10_000))] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                say(&mut rig, To::All, black_box(&text));
+                rig.settle()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, fan_out, generations);
 criterion_main!(benches);

@@ -124,6 +124,18 @@ fn broadcast((mut rig, text): (Box<Rig>, String)) -> (Box<Rig>, String) {
     (rig, text)
 }
 
+fn classic_crowd(connections: u32) -> (Box<Rig>, String) {
+    (Box::new(stage::classic_rig(connections)), text_of(100))
+}
+
+#[library_benchmark(setup = classic_crowd)]
+#[bench::to_1000(1000)]
+fn classic_broadcast((mut rig, text): (Box<Rig>, String)) -> (Box<Rig>, String) {
+    say(&mut rig, To::All, black_box(&text));
+    black_box(rig.settle());
+    (rig, text)
+}
+
 #[library_benchmark(setup = crowd, config = at_most(1_000_000))]
 #[bench::to_1000(1000)]
 fn three_broadcasts((mut rig, text): (Box<Rig>, String)) -> (Box<Rig>, String) {
@@ -168,6 +180,6 @@ library_benchmark_group!(
 );
 library_benchmark_group!(
     name = turns,
-    benchmarks = [idle_turn, echo_turn, broadcast, three_broadcasts]
+    benchmarks = [idle_turn, echo_turn, broadcast, classic_broadcast, three_broadcasts]
 );
 main!(library_benchmark_groups = [codecs, turns]);

@@ -1,7 +1,7 @@
 //! The steady state allocates nothing: counted by an allocator of this test's own, and only while
 //! the engine works. The simulated network and the clients around it do not count.
 //!
-//! One test in one binary, so that no other thread is counted.
+//! What is counted is counted for each thread, so that tests do not disturb each other.
 
 #[path = "support/deflate.rs"]
 mod deflate;
@@ -15,7 +15,7 @@ use tickhub::protocol::websocket::{OpCode, write_masked_frame};
 use tickhub::sim::{Frame, Wire, World};
 use tickhub::{
     Call, Compression, ConnectionOptions, Context, Hub, HubOptions, Message, Methods, Peer,
-    RawOptions, Text, WebSocket,
+    RawOptions, StreamWriter, Text, Upload, WebSocket, iter,
 };
 
 struct Counting;
@@ -110,6 +110,19 @@ impl Hub for Steady {
                 context.group("room").send("moved", (x, y)).ignore();
             })
             .on("Nothing", |_: &mut Self, _: &mut Context<Self>| {})
+            .stream("Count", |_: &mut Self, _: &mut Context<Self>, n: u64| iter(0..n))
+            .stream_async("Write", async |_: Call<Self>, mut writer: StreamWriter<u64>, n: u64| {
+                for number in 0..n {
+                    writer.send(number).await;
+                }
+            })
+            .on_async("Sum", async |_: Call<Self>, mut items: Upload<u64>| {
+                let mut sum = 0;
+                while let Ok(Some(item)) = items.next().await {
+                    sum += item;
+                }
+                sum
+            })
             .on_async("Later", async |call: Call<Self>| call.sleep(Duration::from_secs(1)).await)
             .on("Join", |_: &mut Self, context: &mut Context<Self>| context.join("room").is_ok());
     }
@@ -298,3 +311,40 @@ fn the_steady_state_allocates_nothing() {
     let counted = allocations(|| mixed(&mut world, &mut room, 1_000));
     assert_eq!(counted, 0, "1 000 broadcasts in two protocols");
 }
+
+/// A stream costs something when it begins, and its items nothing.
+#[test]
+fn items_of_streams_allocate_nothing() {
+    let mut world = world();
+    let mut wire = Wire::hub(&mut world, "/hub");
+    for method in ["Count", "Write"] {
+        let stream = |items: u32| {
+            let id = r#""invocationId":"1""#;
+            [text(&format!(r#"{{"type":4,{id},"target":"{method}","arguments":[{items}]}}"#))]
+        };
+        exchange(&mut world, &mut wire, &stream(1_000), 200);
+        let few = allocations(|| exchange(&mut world, &mut wire, &stream(1), 100));
+        let many = allocations(|| exchange(&mut world, &mut wire, &stream(1_000), 100));
+        assert_eq!(few, many, "100 streams of 1 item and of 1 000 ({method})");
+        assert!(few <= 100 * ALLOCATIONS_OF_A_STREAM, "{few} for 100 streams ({method})");
+    }
+    let id = r#""invocationId":"2""#;
+    let call = format!(r#"{{"type":1,{id},"target":"Sum","arguments":[],"streamIds":["u"]}}"#);
+    wire.bytes(&mut world, &text(&call));
+    let item = text(r#"{"type":2,"invocationId":"u","item":7}"#);
+    let upload = |world: &mut World, wire: &mut Wire| {
+        for _ in 0..1_000 {
+            wire.bytes(world, &item);
+        }
+    };
+    upload(&mut world, &mut wire);
+    world.pass(Duration::from_secs(40));
+    let counted = allocations(|| upload(&mut world, &mut wire));
+    assert_eq!(counted, 0, "1 000 items of an upload");
+    wire.bytes(&mut world, &text(r#"{"type":3,"invocationId":"u"}"#));
+    let heard = format!("{:?}", wire.frames(&mut world));
+    assert!(heard.contains("14000"), "{heard}");
+}
+
+/// The task, its waker, what it shares with its call, the id, and what the method itself makes.
+const ALLOCATIONS_OF_A_STREAM: u64 = 10;

@@ -13,6 +13,8 @@ mod calls;
 mod classic;
 #[path = "world/client.rs"]
 mod client;
+#[path = "world/collisions.rs"]
+mod collisions;
 #[path = "world/compressed.rs"]
 mod compressed;
 #[path = "world/connections.rs"]
@@ -27,6 +29,8 @@ mod endings;
 mod event_streams;
 #[path = "world/exchanges.rs"]
 mod exchanges;
+#[path = "world/filtered_streams.rs"]
+mod filtered_streams;
 #[path = "world/filters.rs"]
 mod filters;
 #[path = "world/flows.rs"]
@@ -83,6 +87,8 @@ mod threats;
 mod uploads;
 #[path = "world/web.rs"]
 mod web;
+#[path = "world/who.rs"]
+mod who;
 
 use std::env;
 
@@ -98,7 +104,7 @@ fn every_seed_ends_well() {
     let count = number("SEEDS").unwrap_or(200);
     let mut failures = Vec::new();
     let (mut turns, mut messages) = (0, 0);
-    let mut carried = [0; 3];
+    let (mut carried, mut listened, mut items) = ([0; 3], [0; 3], [0; 2]);
     let (mut opened, mut too_slow, mut violations, mut panics) = (0, 0, 0, 0);
     let (mut resumed, mut replayed, mut not_resumed) = (0, 0, 0);
     for seed in first..first + count {
@@ -106,8 +112,12 @@ fn every_seed_ends_well() {
             Ok(report) => {
                 turns += report.turns;
                 messages += report.messages;
-                for (sum, one) in carried.iter_mut().zip(report.carried) {
-                    *sum += one as u64;
+                for over in 0..3 {
+                    carried[over] += report.carried[over] as u64;
+                    listened[over] += report.listened[over] as u64;
+                }
+                for (sum, one) in items.iter_mut().zip(report.items) {
+                    *sum += one;
                 }
                 opened += report.counters.opened;
                 too_slow += report.counters.too_slow;
@@ -125,13 +135,18 @@ fn every_seed_ends_well() {
          {too_slow} were too slow and {violations} broke a rule; {panics} panics; {resumed} came \
          back to {replayed} messages and {not_resumed} did not"
     );
-    println!("connections over WebSockets, event streams, long polling: {carried:?}");
+    println!(
+        "connections over WebSockets, event streams, long polling: {carried:?}, without a hub \
+         {listened:?}; items of streams and uploads: {items:?}"
+    );
     assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
     if count >= 100 {
         // A play in which nothing happens finds nothing.
         assert!(opened > count * 10 && messages > count * 100);
         assert!(resumed > count && not_resumed > count / 10);
         assert!(carried.iter().all(|over| *over > count), "{carried:?}");
+        assert!(listened.iter().all(|over| *over > count / 2), "{listened:?}");
+        assert!(items[0] > count * 1_000 && items[1] > count * 20, "{items:?}");
         assert!(too_slow > count / 10 && violations > count && panics > count / 2);
     }
 }

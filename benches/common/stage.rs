@@ -55,6 +55,21 @@ pub(crate) fn rig(connections: u32) -> Rig {
     rig
 }
 
+/// The same of clients of classic SignalR, all of whom keep as many messages as they ever will.
+pub(crate) fn classic_rig(connections: u32) -> Rig {
+    let mut rig = Rig::new(Lobby::default());
+    rig.connect_classic(connections);
+    let text = text_of(100);
+    for _ in 0..KEPT_MAX + 4 {
+        say(&mut rig, To::All, &text);
+        rig.settle();
+    }
+    rig
+}
+
+/// Messages that are kept for a classic client by default.
+const KEPT_MAX: usize = 1000;
+
 /// `count` echo calls with 64 bytes of text in one read, a frame each.
 pub(crate) fn echo(count: usize) -> Vec<u8> {
     let text = "a text of exactly sixty-four bytes, as the load generator sends.";

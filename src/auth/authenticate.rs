@@ -1,6 +1,8 @@
 //! From a request to an identity.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::Identity;
@@ -11,7 +13,8 @@ use crate::protocol::url;
 /// [`Jwt`](super::Jwt) is one.
 ///
 /// It is asked for every request to a hub or a WebSocket, whether or not a user is required
-/// there: polls and POSTs, too. So it must not block.
+/// there: polls and POSTs, too; and for others when their handler asks ([`Request::identity`]).
+/// So it must not block.
 ///
 /// ```
 /// use tickhub::http::Request;
@@ -33,6 +36,52 @@ pub trait Authenticate: 'static {
 impl<F: Fn(&Request<'_>) -> Option<Identity> + 'static> Authenticate for F {
     fn authenticate(&self, request: &Request<'_>, _: SystemTime) -> Option<Identity> {
         self(request)
+    }
+}
+
+/// The schemes of a shard for one request, which are asked once at most.
+pub(crate) struct Inquiry {
+    schemes: Rc<[Rc<dyn Authenticate>]>,
+    now: SystemTime,
+    found: OnceCell<Option<Rc<Identity>>>,
+}
+
+impl Inquiry {
+    /// What there is to ask about a request that has come `now`.
+    pub(crate) fn new(schemes: Rc<[Rc<dyn Authenticate>]>, now: SystemTime) -> Self {
+        Self { schemes, now, found: OnceCell::new() }
+    }
+}
+
+impl Request<'_> {
+    /// Who the request is from; nothing, if no scheme could tell. The schemes are asked when
+    /// somebody wants to know, and once: who does not ask pays nothing. Requests are known to
+    /// schemes that a server received; what a [`RequestReader`](crate::http::RequestReader) of
+    /// one's own has read is from nobody.
+    ///
+    /// ```
+    /// use tickhub::http::{Request, Response};
+    ///
+    /// fn greet(request: &Request<'_>) -> Response<'static> {
+    ///     match request.identity().and_then(|who| who.name()) {
+    ///         Some(name) => Response::new(200).body(format!("Hello {name}").into_bytes()),
+    ///         None => Response::new(401).header("WWW-Authenticate", "Bearer"),
+    ///     }
+    /// }
+    /// # let _ = tickhub::Server::new(tickhub::Config::default()).http("/greet", greet);
+    /// ```
+    pub fn identity(&self) -> Option<&Identity> {
+        self.shared_identity().map(|identity| &**identity)
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn shared_identity(&self) -> Option<&Rc<Identity>> {
+        let inquiry = self.knowledge::<Inquiry>()?;
+        let ask = || {
+            let mut schemes = inquiry.schemes.iter();
+            schemes.find_map(|scheme| scheme.authenticate(self, inquiry.now)).map(Rc::new)
+        };
+        inquiry.found.get_or_init(ask).as_ref()
     }
 }
 

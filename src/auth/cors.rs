@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::origins;
-use crate::protocol::http::{Head, Headers, Method, Response};
+use crate::base::{Checklist, Mistake};
+use crate::protocol::http::{self, Head, Headers, Method, Response};
 
 /// What scripts of other origins may do with an endpoint. Without it, nothing.
 ///
@@ -21,7 +22,7 @@ use crate::protocol::http::{Head, Headers, Method, Response};
 /// };
 /// # let _ = options;
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
     /// Nothing: any origin.
     origins: Option<Vec<String>>,
@@ -33,21 +34,10 @@ pub struct Cors {
 }
 
 impl Cors {
-    /// Exactly these origins, with credentials.
-    ///
-    /// # Panics
-    ///
-    /// When one is not of the form `scheme://host` or `scheme://host:port`: it would never match
-    /// what browsers send. `null` and `*` are none.
+    /// Exactly these origins, with credentials. Each is `scheme://host` or `scheme://host:port`;
+    /// `null` and `*` are none.
     pub fn origins<S: Into<String>>(origins: impl IntoIterator<Item = S>) -> Self {
-        let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
-        for origin in &origins {
-            let authority = origin.split_once("://").map(|(_, authority)| authority);
-            let is_whole = authority.is_some_and(|authority| {
-                !authority.is_empty() && !authority.contains(['/', '?', '#', '*', ' ', ','])
-            });
-            assert!(is_whole, "{origin:?} is no origin: say scheme://host or scheme://host:port");
-        }
+        let origins = origins.into_iter().map(Into::into).collect();
         Self { origins: Some(origins), credentials: true, ..Self::any_origin() }
     }
 
@@ -99,6 +89,26 @@ impl Cors {
     pub fn max_age(mut self, time: Duration) -> Self {
         self.max_age = Some(time);
         self
+    }
+
+    /// Everything that is wrong with it: origins that no browser sends, and names of methods and
+    /// headers that are none.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        for origin in self.origins.iter().flatten() {
+            checks.require(origins::is_whole(origin), "cors.origins", origin, origins::WHOLE);
+        }
+        for (option, names) in [("cors.methods", &self.methods), ("cors.headers", &self.headers)] {
+            for name in names.iter().flat_map(|names| names.split(", ")) {
+                checks.require(
+                    http::is_token(name) && name != "*",
+                    option,
+                    name,
+                    "it is a token: letters, digits and a few signs (RFC 9110 §5.6.2)",
+                );
+            }
+        }
+        checks.into_mistakes()
     }
 
     /// Whether an origin is allowed.

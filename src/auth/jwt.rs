@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jsonwebtoken::Validation;
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::{AlgorithmFamily, Header, Validation};
 use serde_json::{Map, Value};
 
 use super::jwt_keys::{JwtAlgorithm, Key};
+use super::remembered::{self, Remembered};
 use super::{Authenticate, Identity, bearer_token};
 use crate::protocol::http::Request;
 
@@ -14,7 +16,9 @@ use crate::protocol::http::Request;
 ///
 /// The keys are fixed at start, and each is for one algorithm: what a token says about itself
 /// chooses among them and nothing else. Nothing is fetched, and no claim is read before the
-/// signature was found good (T-JWT).
+/// signature was found good (T-JWT). That is expensive (RS256 and ES256 about 0.3 ms) and clients
+/// that poll bring their token with every request, so it is done once for each token; see
+/// [`Jwt::tokens_remembered_max`].
 ///
 /// ```
 /// use tickhub::{Jwt, JwtAlgorithm};
@@ -35,6 +39,7 @@ pub struct Jwt {
     role_claims: Vec<String>,
     cookie: Option<String>,
     token_bytes_max: usize,
+    remembered: Remembered,
 }
 
 /// Why a token, or a key to check tokens with, was refused.
@@ -86,6 +91,7 @@ impl Jwt {
             role_claims: owned(&[Identity::ROLE, "roles", ROLE]),
             cookie: None,
             token_bytes_max: 8 * 1024,
+            remembered: Remembered::at_most(16 * 1024),
         }
     }
 
@@ -168,6 +174,14 @@ impl Jwt {
         self
     }
 
+    /// Tokens at most whose signature was found good and need not be checked again (default
+    /// 16 384, about 1 MiB; 0: none). Everything else about them is judged each time. Those that
+    /// are signed with a secret are not among them: they are as cheap to check.
+    pub fn tokens_remembered_max(mut self, tokens: usize) -> Self {
+        self.remembered = Remembered::at_most(tokens);
+        self
+    }
+
     /// Judges a token at the time `now`.
     ///
     /// # Errors
@@ -177,7 +191,26 @@ impl Jwt {
         if token.len() > self.token_bytes_max {
             return Err(JwtError::TooLong);
         }
-        let claims = self.signed_claims(token)?;
+        let header = jsonwebtoken::decode_header(token).map_err(|_| JwtError::Malformed)?;
+        if header.alg.family() == AlgorithmFamily::Hmac {
+            return self.judge(&self.signed_claims(token, &header)?, now);
+        }
+        let digest = remembered::digest(token);
+        let claims = if self.remembered.contains(&digest) {
+            insecure_decode_claims(token).map_err(|_| JwtError::Malformed)?
+        } else {
+            self.signed_claims(token, &header)?
+        };
+        let judged = self.judge(&claims, now);
+        match judged {
+            Ok(_) => self.remembered.insert(digest),
+            Err(_) => self.remembered.forget(&digest),
+        }
+        judged
+    }
+
+    /// Judges a token by its claims.
+    fn judge(&self, claims: &Map<String, Value>, now: SystemTime) -> Result<Identity, JwtError> {
         let time = |name| match claims.get(name) {
             None => Ok(None),
             Some(value) => value.as_f64().map(Some).ok_or(JwtError::Malformed),
@@ -197,7 +230,7 @@ impl Jwt {
         if !self.audiences.is_empty() && !is_one_of(claims.get("aud"), &self.audiences) {
             return Err(JwtError::Audience);
         }
-        let identity = self.identity(&claims);
+        let identity = self.identity(claims);
         // A time beyond all clocks is none.
         let expires = Duration::try_from_secs_f64(expires).ok();
         let expires = expires.and_then(|time| UNIX_EPOCH.checked_add(time));
@@ -213,8 +246,7 @@ impl Jwt {
     }
 
     /// The claims of a token whose signature is good.
-    fn signed_claims(&self, token: &str) -> Result<Map<String, Value>, JwtError> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| JwtError::Malformed)?;
+    fn signed_claims(&self, token: &str, header: &Header) -> Result<Map<String, Value>, JwtError> {
         // Extensions that must be understood (RFC 7515 §4.1.11): none is.
         if header.crit.is_some() {
             return Err(JwtError::Malformed);
@@ -315,3 +347,101 @@ fn is_one_of(value: Option<&Value>, wanted: &[String]) -> bool {
 const NAME_IDENTIFIER: &str =
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier";
 const ROLE: &str = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn token(sub: &str) -> String {
+        let key = include_bytes!("../../tests/keys/ec-private.pem");
+        let key = jsonwebtoken::EncodingKey::from_ec_pem(key).expect("a key");
+        let claims = serde_json::json!({ "sub": sub, "exp": NOW + 60, "nbf": NOW - 60 });
+        jsonwebtoken::encode(&Header::new(JwtAlgorithm::ES256), &claims, &key).expect("a token")
+    }
+
+    fn scheme() -> Jwt {
+        let keys = include_str!("../../tests/keys/set.json");
+        Jwt::new().clock_skew(Duration::ZERO).key_set(keys).expect("good keys")
+    }
+
+    /// A scheme that has lost its keys can tell no more than what it remembers.
+    fn remembers(jwt: &Jwt, token: &str) -> bool {
+        let blind = Jwt { keys: Vec::new(), remembered: Remembered::at_most(1), ..jwt.clone() };
+        let digest = remembered::digest(token);
+        if jwt.remembered.contains(&digest) {
+            blind.remembered.insert(digest);
+        }
+        blind.verify(token, at(NOW)).is_ok()
+    }
+
+    #[test]
+    fn a_signature_is_checked_once_and_everything_else_each_time() {
+        let (jwt, token) = (scheme(), token("ann"));
+        assert!(!remembers(&jwt, &token));
+        let first = jwt.verify(&token, at(NOW));
+        assert!(remembers(&jwt, &token));
+        assert_eq!(jwt.verify(&token, at(NOW)), first);
+        // What is demanded may be more than when it was first seen.
+        let strict = scheme();
+        strict.verify(&token, at(NOW)).expect("good");
+        assert_eq!(strict.issuer("us").verify(&token, at(NOW)), Err(JwtError::Issuer));
+        let shorter = scheme();
+        shorter.verify(&token, at(NOW)).expect("good");
+        let shorter = shorter.token_bytes_max(token.len() - 1);
+        assert_eq!(shorter.verify(&token, at(NOW)), Err(JwtError::TooLong));
+    }
+
+    #[test]
+    fn a_token_that_is_remembered_dies_in_its_time() {
+        for (time, refusal) in [(NOW + 60, JwtError::Expired), (NOW - 61, JwtError::NotYetValid)] {
+            let (jwt, token) = (scheme(), token("ann"));
+            jwt.verify(&token, at(NOW)).expect("good");
+            assert_eq!(jwt.verify(&token, at(time)), Err(refusal));
+            assert!(!remembers(&jwt, &token), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn no_other_token_is_taken_for_one_that_is_remembered() {
+        let (jwt, ann, bob) = (scheme(), token("ann"), token("bob"));
+        jwt.verify(&ann, at(NOW)).expect("good");
+        let (signed, signature) = ann.rsplit_once('.').expect("three parts");
+        let (_, of_bob) = bob.rsplit_once('.').expect("three parts");
+        let mut near = ann.clone().into_bytes();
+        let place = near.len() - 2;
+        near[place] = if near[place] == b'A' { b'B' } else { b'A' };
+        let (claims_of_bob, _) = bob.rsplit_once('.').expect("three parts");
+        for wrong in [
+            String::from_utf8(near).expect("a text"),
+            format!("{signed}.{of_bob}"),
+            format!("{claims_of_bob}.{signature}"),
+            format!("{signed}."),
+            format!("{ann}A"),
+            ann[..ann.len() - 1].to_owned(),
+        ] {
+            assert!(jwt.verify(&wrong, at(NOW)).is_err(), "{wrong}");
+            assert!(!remembers(&jwt, &wrong));
+        }
+        assert!(remembers(&jwt, &ann), "it is not forgotten for the others");
+        let none = scheme().tokens_remembered_max(0);
+        none.verify(&ann, at(NOW)).expect("good");
+        assert!(!remembers(&none, &ann));
+    }
+
+    #[test]
+    fn only_so_many_are_remembered() {
+        let jwt = scheme().tokens_remembered_max(2);
+        let tokens: Vec<String> = (0..4).map(|number| token(&number.to_string())).collect();
+        for token in &tokens {
+            jwt.verify(token, at(NOW)).expect("good");
+        }
+        let known: Vec<bool> = tokens.iter().map(|token| remembers(&jwt, token)).collect();
+        assert_eq!(known, [false, false, true, true]);
+    }
+}

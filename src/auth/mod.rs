@@ -11,8 +11,10 @@ mod jwt_keys;
 mod origins;
 mod policy;
 mod protect;
+mod remembered;
 mod tokens;
 
+pub(crate) use authenticate::Inquiry;
 pub use authenticate::{Authenticate, bearer_token};
 pub use cors::Cors;
 pub use identity::Identity;

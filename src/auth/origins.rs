@@ -1,6 +1,7 @@
 //! From which web pages a WebSocket or an event stream may be opened.
 
 use super::Cors;
+use crate::base::{Checklist, Mistake};
 use crate::protocol::http::Head;
 
 /// The origins of web pages that may open WebSockets and event streams.
@@ -38,6 +39,17 @@ impl Origins {
         Self::List(origins.into_iter().map(Into::into).collect())
     }
 
+    /// Everything that is wrong with them: entries that no browser sends.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut checks = Checklist::default();
+        if let Self::List(list) = self {
+            for entry in list.iter().filter(|entry| *entry != "*") {
+                checks.require(is_whole(entry), "allowed_origins", entry, WHOLE);
+            }
+        }
+        checks.into_mistakes()
+    }
+
     /// Whether the request may open what it asks for. Without an origin, or with an empty one, it
     /// may.
     pub fn admit(&self, request: Head<'_>, cors: Option<&Cors>) -> bool {
@@ -58,6 +70,17 @@ impl Origins {
         }
     }
 }
+
+/// Whether browsers may send this as an origin: a scheme, a host, and nothing behind it.
+pub(super) fn is_whole(entry: &str) -> bool {
+    let authority = entry.split_once("://").map(|(_, authority)| authority);
+    authority.is_some_and(|authority| {
+        !authority.is_empty() && !authority.contains(['/', '?', '#', '*', ' ', ',', '@'])
+    })
+}
+
+/// What an entry has to be.
+pub(super) const WHOLE: &str = "an origin is scheme://host or scheme://host:port";
 
 /// Whether an origin is an entry of a list: the entry in lower case, the origin as it came (§9.1).
 pub(super) fn matches(entry: &str, origin: &str) -> bool {

@@ -10,7 +10,8 @@ use crate::protocol::http::Head;
 use crate::protocol::hub_protocol::Arguments;
 
 /// What somebody must be to use an endpoint or to call a method: requirements that must all
-/// hold. Cheap to clone.
+/// hold. Cheap to clone. Two are equal when they require the same in the same order; a function
+/// is equal to itself alone.
 ///
 /// ```
 /// use tickhub::{Access, Identity, Policy};
@@ -21,7 +22,7 @@ use crate::protocol::hub_protocol::Arguments;
 /// assert!(!policy.allows(&Access::of(Some(&Identity::new("bob").role("admin")))));
 /// assert!(!policy.allows(&Access::of(None)));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     requirements: Arc<[Requirement]>,
 }
@@ -54,12 +55,18 @@ impl Policy {
     /// Users with one of these roles.
     pub fn any_role(roles: &[&str]) -> Self {
         assert!(!roles.is_empty(), "a policy names at least one role");
-        Self::of(Requirement::Claim(Identity::ROLE.into(), boxed(roles)))
+        Self::any_claim(Identity::ROLE, roles)
     }
 
     /// Users with this claim.
     pub fn claim(kind: &str, value: &str) -> Self {
-        Self::of(Requirement::Claim(kind.into(), boxed(&[value])))
+        Self::any_claim(kind, &[value])
+    }
+
+    /// Users with a claim of this type and one of these values.
+    pub fn any_claim(kind: &str, values: &[&str]) -> Self {
+        assert!(!values.is_empty(), "a policy names at least one value, or see has_claim");
+        Self::of(Requirement::Claim(kind.into(), boxed(values)))
     }
 
     /// Users with a claim of this type, whatever its value.
@@ -107,6 +114,19 @@ impl Requirement {
                 found.any(|(_, value)| values.is_empty() || values.iter().any(|v| **v == *value))
             }),
             Self::Custom(allows) => allows(access),
+        }
+    }
+}
+
+impl PartialEq for Requirement {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::SignedIn, Self::SignedIn) | (Self::Named, Self::Named) => true,
+            (Self::Claim(kind, values), Self::Claim(other_kind, other_values)) => {
+                kind == other_kind && values == other_values
+            }
+            (Self::Custom(allows), Self::Custom(other)) => Arc::ptr_eq(allows, other),
+            _ => false,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! kind. Nothing here knows what time it is: tokens do not expire.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -31,7 +32,7 @@ const NONCE_BYTES: usize = 24;
 /// assert_eq!(format!("{keys:?}"), "KeyRing(2 keys)");
 /// ```
 #[derive(Clone)]
-pub struct KeyRing(Vec<XChaCha20Poly1305>);
+pub struct KeyRing(Arc<Vec<XChaCha20Poly1305>>);
 
 /// Something that cannot be a key of a [`KeyRing`]. What it is stays unsaid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +66,7 @@ impl KeyRing {
 
     /// One key.
     pub fn from_bytes(key: [u8; KEY_BYTES]) -> Self {
-        Self(vec![XChaCha20Poly1305::new(&key.into())])
+        Self(Arc::new(vec![XChaCha20Poly1305::new(&key.into())]))
     }
 
     /// One key, given as 64 hexadecimal digits or as base64 of either alphabet.
@@ -86,7 +87,7 @@ impl KeyRing {
         if self.0.len() == Self::KEYS_MAX {
             return Err(KeyError::TooMany);
         }
-        self.0.push(XChaCha20Poly1305::new(&key.into()));
+        Arc::make_mut(&mut self.0).push(XChaCha20Poly1305::new(&key.into()));
         Ok(self)
     }
 
@@ -118,6 +119,13 @@ impl KeyRing {
         let payload = || Payload { msg: sealed, aad: purpose.as_bytes() };
         let opened = self.0.iter().find_map(|key| key.decrypt(nonce.into(), payload()).ok());
         String::from_utf8(opened.ok_or(BadToken)?).map_err(|_| BadToken)
+    }
+}
+
+/// Two rings are the same if one is a clone of the other: keys are not compared.
+impl PartialEq for KeyRing {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::mount::{Asking, Model, Refusal, Sent, sum};
+use super::model::{Asking, Model, Refusal, Sent};
+use super::mount::sum;
 use super::options::{ClassicHubOptions, ClassicHubs};
 use crate::auth::{Access, Identity};
 use crate::base::{ConnectionKey, HashMap};
@@ -13,7 +14,7 @@ use crate::protocol::classic;
 use crate::protocol::classic::{
     Failure, HubDescription, HubScript, MethodDescription, errors, hub_names, write_error,
 };
-use crate::protocol::http::Head;
+use crate::protocol::http::{Head, RequestHead};
 use crate::protocol::hub_protocol::{Invocation, StreamIds};
 
 /// The hubs of one mount.
@@ -152,19 +153,18 @@ impl Model for Hubs {
             state: call.state.map(ClientState::read).unwrap_or_default(),
             query: query.map(Into::into),
         };
-        let connection = registry.get_mut(key);
-        let (identity, head, detailed) = match connection {
-            Some(connection) => {
-                (connection.identity.take(), connection.request.take(), connection.hub.detailed)
+        let is_allowed = known.options.authorize.is_none() || {
+            let connection = registry.get_mut(key);
+            let request = connection.and_then(|connection| connection.request.take());
+            let identity = registry.get(key).and_then(|connection| connection.identity.clone());
+            let head = request.as_deref().map(RequestHead::head);
+            let is_allowed = known.allows(registry, identity.as_deref(), head);
+            if let Some(connection) = registry.get_mut(key) {
+                connection.request = request;
             }
-            None => (None, None, false),
+            is_allowed
         };
-        let request = head.as_deref().map(|head| head.head());
-        let is_allowed = known.allows(registry, identity.as_deref(), request);
-        if let Some(connection) = registry.get_mut(key) {
-            connection.identity = identity;
-            connection.request = head;
-        }
+        let detailed = registry.get(key).is_some_and(|connection| connection.hub.detailed);
         let text = match (is_allowed, detailed) {
             (true, _) => None,
             (false, true) => Some(errors::not_authorized(&known.name, &call.method)),

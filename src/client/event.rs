@@ -12,6 +12,10 @@ pub struct CallId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QuestionId(pub(super) u64);
 
+/// Names a stream that we send. Never used twice by one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UploadId(pub(super) u64);
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -34,6 +38,13 @@ pub enum Event {
     Resumed,
     /// The server calls.
     Invocation(Invocation),
+    /// The next item of a stream that we called for.
+    Item {
+        /// What `stream` returned.
+        call: CallId,
+        /// The item.
+        item: Payload,
+    },
     /// A call of ours has ended.
     Completed {
         /// What `invoke` returned.

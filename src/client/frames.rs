@@ -1,7 +1,7 @@
 //! An open connection: frames and messages, both ways.
 
 use super::event::{CallId, Event, Invocation, Outcome, Payload};
-use super::machine::{Client, Farewell, SendError, Stage};
+use super::machine::{Answered, Client, Farewell, SendError, Stage};
 use crate::base::Moment;
 use crate::protocol::hub_protocol::{
     self, HubMessage, HubProtocolKind, ToArguments, WriteError, handshake,
@@ -119,7 +119,8 @@ impl Client {
                 self.events.push_back(Event::Invocation(invocation));
             }
             HubMessage::Completion { invocation_id, outcome } => {
-                let known = invocation_id.parse().ok().filter(|id| self.calls.remove(id));
+                let known = invocation_id.parse().ok();
+                let known = known.filter(|id| self.calls.remove(id).is_some());
                 match known {
                     Some(id) => {
                         let outcome = match outcome {
@@ -130,6 +131,16 @@ impl Client {
                             hub_protocol::Outcome::Error(text) => Outcome::Error(text.into_owned()),
                         };
                         self.events.push_back(Event::Completed { call: CallId(id), outcome });
+                    }
+                    None => self.strays += 1,
+                }
+            }
+            HubMessage::StreamItem { invocation_id, item } => {
+                let known = invocation_id.parse().ok();
+                match known.filter(|id| self.calls.get(id) == Some(&Answered::ByItems)) {
+                    Some(id) => {
+                        let item = Payload::copy(&item);
+                        self.events.push_back(Event::Item { call: CallId(id), item });
                     }
                     None => self.strays += 1,
                 }
@@ -148,7 +159,6 @@ impl Client {
             }
             // Nothing of this was asked for, and what nobody knows yet is skipped (§8.1).
             HubMessage::Ping
-            | HubMessage::StreamItem { .. }
             | HubMessage::StreamInvocation(_)
             | HubMessage::CancelInvocation { .. }
             | HubMessage::Ack { .. }

@@ -41,8 +41,10 @@ pub struct Client {
     pub(super) last_received: Moment,
     pub(super) last_sent: Moment,
     /// Calls that wait for their completion, by the number that is their id on the wire.
-    pub(super) calls: BTreeSet<u64>,
-    next_call: u64,
+    pub(super) calls: BTreeMap<u64, Answered>,
+    /// Streams of ours that have not ended; their ids are from the same counter.
+    pub(super) uploads: BTreeSet<u64>,
+    pub(super) next_call: u64,
     /// What the server asked on this connection and waits for: ids of its own.
     questions: BTreeMap<u64, String>,
     next_question: u64,
@@ -100,9 +102,19 @@ pub enum Need {
     Hangup,
 }
 
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    Once,
+    ByItems,
+}
+
 /// A message cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
+    /// This stream has ended, by us or with its connection.
+    #[error("the stream has ended")]
+    NotOpen,
     /// The client is not connected.
     #[error("the client is not connected")]
     NotConnected,
@@ -133,7 +145,8 @@ impl Client {
             stage_ends: NEVER,
             last_received: Moment::START,
             last_sent: Moment::START,
-            calls: BTreeSet::new(),
+            calls: BTreeMap::new(),
+            uploads: BTreeSet::new(),
             next_call: 0,
             questions: BTreeMap::new(),
             next_question: 0,
@@ -255,7 +268,8 @@ impl Client {
         self.output.clear();
         self.session = None;
         self.questions.clear();
-        for call in std::mem::take(&mut self.calls) {
+        self.uploads.clear();
+        for (call, _) in std::mem::take(&mut self.calls) {
             let outcome = Outcome::Canceled;
             self.events.push_back(Event::Completed { call: CallId(call), outcome });
         }
@@ -286,7 +300,7 @@ impl Client {
         let number = self.next_call;
         self.call(now, Some(&number.to_string()), method, arguments)?;
         self.next_call += 1;
-        self.calls.insert(number);
+        self.calls.insert(number, Answered::Once);
         Ok(CallId(number))
     }
 
@@ -367,7 +381,8 @@ impl Client {
         self.calls.len()
     }
 
-    /// Completions of calls that were never made, or had been completed: bugs of a server.
+    /// Completions and items of calls that were never made, or had been completed: bugs of a
+    /// server.
     pub fn stray_completions(&self) -> u64 {
         self.strays
     }

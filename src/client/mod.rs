@@ -34,8 +34,9 @@ mod machine;
 mod open;
 mod options;
 mod session;
+mod streams;
 pub mod web;
 
-pub use event::{CallId, Event, Invocation, Outcome, Payload, QuestionId};
+pub use event::{CallId, Event, Invocation, Outcome, Payload, QuestionId, UploadId};
 pub use machine::{Client, Need, SendError};
 pub use options::{Options, RECONNECT_DELAYS};

@@ -14,7 +14,9 @@ use super::Hub;
 use super::classic::{ClientState, Reports, number_of};
 use super::clients::Clients;
 use super::upload::Released;
+use crate::auth::Identity;
 use crate::base::{ConnectionId, ConnectionKey, Keyed as _, Moment};
+use crate::transport::Connection;
 
 /// The owned handle that an asynchronous method gets in place of `&mut self` and a context.
 pub struct Call<H: Hub> {
@@ -33,6 +35,8 @@ impl<H: Hub> Clone for Call<H> {
 pub(super) struct CallState {
     pub(super) connection: ConnectionKey,
     id: ConnectionId,
+    identity: Option<Rc<Identity>>,
+    user: Option<Rc<str>>,
     /// It counts as one of the plain invocations of its client (§6.4).
     pub(super) holds_slot: Cell<bool>,
     /// It is the code of `connected_async`.
@@ -45,10 +49,19 @@ pub(super) struct CallState {
 }
 
 impl CallState {
-    pub(super) fn new(connection: ConnectionKey, id: ConnectionId) -> Rc<Self> {
-        let (holds_slot, is_connecting) = (Cell::new(false), Cell::new(false));
-        let (cancelled, classic, is_over) = (Signal::default(), OnceCell::new(), Cell::new(false));
-        Rc::new(Self { connection, id, holds_slot, is_connecting, cancelled, classic, is_over })
+    /// A call of a connection, which stays whose it is; or of nobody.
+    pub(super) fn new(key: ConnectionKey, connection: Option<&Connection>) -> Rc<Self> {
+        Rc::new(Self {
+            connection: key,
+            id: connection.map_or(ConnectionId::NONE, |connection| connection.id),
+            identity: connection.and_then(|connection| connection.identity.clone()),
+            user: connection.and_then(|connection| connection.user.clone()),
+            holds_slot: Cell::new(false),
+            is_connecting: Cell::new(false),
+            cancelled: Signal::default(),
+            classic: OnceCell::new(),
+            is_over: Cell::new(false),
+        })
     }
 
     /// It is the call of a classic client.
@@ -71,12 +84,33 @@ impl<H: Hub> Call<H> {
 
     /// The handle of code that no connection has called.
     pub(crate) fn of_nobody(local: &Rc<Local<H>>) -> Self {
-        Self::new(local, &CallState::new(ConnectionKey::new(u32::MAX, 0), ConnectionId::NONE))
+        Self::new(local, &CallState::new(ConnectionKey::new(u32::MAX, 0), None))
     }
 
     /// The public id of the calling connection.
     pub fn connection_id(&self) -> ConnectionId {
         self.state.id
+    }
+
+    /// Who the caller is, as the request said that opened the transport; nothing, if it said
+    /// nothing. It stays the same when it expires, and when the connection has ended.
+    ///
+    /// ```
+    /// use tickhub::{Call, Hub};
+    ///
+    /// async fn greet<H: Hub>(call: Call<H>) -> String {
+    ///     let name = call.identity().and_then(|who| who.name()).unwrap_or("stranger");
+    ///     format!("Hello {name}")
+    /// }
+    /// ```
+    pub fn identity(&self) -> Option<&Identity> {
+        self.state.identity.as_deref()
+    }
+
+    /// The user that the caller is for selectors by user: the id of its identity, or what
+    /// `ConnectionOptions::user_id` says.
+    pub fn user_id(&self) -> Option<&str> {
+        self.state.user.as_deref()
     }
 
     /// Waits.

@@ -99,7 +99,7 @@ impl<H: Hub> HubEndpoint<H> {
     fn begin_connecting(&mut self, registry: &mut Registry, key: ConnectionKey) {
         let Some(connection) = registry.get_mut(key) else { return };
         connection.hub.connecting = connection.classic.is_none();
-        let state = CallState::new(key, connection.id);
+        let state = CallState::new(key, Some(&*connection));
         state.is_connecting.set(true);
         let call = Call::new(&self.local, &state);
         let methods = self.methods.clone();

@@ -81,7 +81,7 @@ impl<H: Hub> HubEndpoint<H> {
     ) -> Flow {
         let Some(connection) = registry.get(key) else { return Flow::Ended };
         let Some(protocol) = connection.hub.speaks else { return Flow::Ended };
-        let (connection_id, running) = (connection.id, connection.hub.running);
+        let running = connection.hub.running;
         let Invocation { invocation_id, target, mut arguments, stream_ids } = invocation;
         let id = invocation_id.as_deref();
         let methods = self.methods.clone();
@@ -155,14 +155,14 @@ impl<H: Hub> HubEndpoint<H> {
                 let mut context = Context::new(registry, self.world, key, state);
                 let hub = &mut self.hub;
                 let items = contained(|| run(hub, &mut context, arguments, &checks));
-                let call = CallState::new(key, connection_id);
+                let call = CallState::new(key, registry.get(key));
                 items.map(|items| {
                     let (work, intakes) = (items.map(Work::Stream), SmallVec::new());
                     work.map(|work| Begun { call, work, intakes })
                 })
             }
             Run::Later(run) => {
-                let call = CallState::new(key, connection_id);
+                let call = CallState::new(key, registry.get(key));
                 if is_classic {
                     call.is_classic_call(id);
                 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::dispatch::{Caller, Checks, fits};
@@ -11,6 +11,7 @@ use super::methods::{Failure, Methods};
 use super::registry::Registry;
 use super::{Closed, Hub, HubError};
 use crate::base::ConnectionKey;
+use crate::protocol::classic;
 use crate::protocol::hub_protocol::{
     Arguments, BindingError, HubMessage, HubProtocolKind, Invocation, Outcome as Completed,
     OwnedArguments, Value, WriteError,
@@ -131,6 +132,8 @@ pub trait Filter<H: Hub>: 'static {
 pub struct FilteredCall {
     method: Rc<str>,
     protocol: HubProtocolKind,
+    /// It is answered with a stream.
+    streams: bool,
     encoded: OwnedArguments,
     /// What filters have looked at.
     decoded: Option<Vec<Value>>,
@@ -175,6 +178,12 @@ impl FilteredCall {
             return Ok(None);
         }
         let (protocol, method) = (self.protocol, self.method.clone());
+        if protocol == HubProtocolKind::Classic {
+            let arguments = self.decode().as_slice();
+            classic::write_call(memory, "-", &method, arguments, None)?;
+            let call = classic::Invocation::read(memory).expect("a call was written");
+            return Ok(Some(call.arguments));
+        }
         protocol.write_invocation(memory, None, &method, self.decode().as_slice())?;
         match protocol.read(protocol.unframed(memory)) {
             Ok(HubMessage::Invocation(Invocation { arguments, .. })) => Ok(Some(arguments)),
@@ -187,6 +196,7 @@ impl FilteredCall {
 #[derive(Debug)]
 pub struct CallOutcome {
     protocol: HubProtocolKind,
+    streams: bool,
     id: String,
     ending: Result<Vec<u8>, Failure>,
 }
@@ -195,6 +205,11 @@ impl CallOutcome {
     /// The result; nothing, if the call failed.
     pub fn value(&self) -> Option<Value> {
         let mut record = self.ending.as_ref().ok()?.clone();
+        if self.protocol == HubProtocolKind::Classic {
+            return serde_json::from_slice::<ClassicResult>(&record)
+                .ok()
+                .map(|answer| answer.result);
+        }
         match self.protocol.read(self.protocol.unframed(&mut record)) {
             Ok(HubMessage::Completion { outcome: Completed::Result(payload), .. }) => {
                 payload.read::<Value>().ok()
@@ -211,9 +226,15 @@ impl CallOutcome {
         }
     }
 
-    /// Puts a result in the place of what there was.
+    /// Puts a result in the place of what there was. A stream has none: it ends, and without an
+    /// error.
     pub fn set<T: Serialize + ?Sized>(&mut self, result: &T) {
         let mut record = Vec::new();
+        if self.streams {
+            self.protocol.write_end(&mut record, &self.id);
+            self.ending = Ok(record);
+            return;
+        }
         let written = self.protocol.write_result(&mut record, &self.id, result);
         self.ending = written.map(|()| record).map_err(Failure::Unwritable);
     }
@@ -222,6 +243,17 @@ impl CallOutcome {
     pub fn refuse(&mut self, error: HubError) {
         self.ending = Err(Failure::Refused(error));
     }
+}
+
+/// The result in the answer to a classic call; there is none where it is null (LEG-048).
+#[derive(Deserialize)]
+struct ClassicResult {
+    #[serde(rename = "R", default = "nothing")]
+    result: Value,
+}
+
+fn nothing() -> Value {
+    Value::Null
 }
 
 /// What a filter left of a call, before its method.
@@ -247,9 +279,10 @@ impl<H: Hub> HubEndpoint<H> {
         let encoded = arguments.to_owned_arguments();
         let Caller { key, protocol, target, .. } = caller;
         let method = target.clone();
+        let streams = checks.method.streams;
         let (decoded, replaced, passed) = (None, false, 0);
-        let mut call =
-            Box::new(FilteredCall { method, protocol, encoded, decoded, replaced, passed });
+        let call = FilteredCall { method, protocol, streams, encoded, decoded, replaced, passed };
+        let mut call = Box::new(call);
         let methods = self.methods.clone();
         for filter in &methods.filters {
             let Some(state) = self.states.get_mut(key) else { break };
@@ -290,7 +323,8 @@ impl<H: Hub> HubEndpoint<H> {
             Err(panic) => Err(Failure::Refused(panicked(registry, panic))),
         };
         let id = id.unwrap_or(UNASKED).to_owned();
-        let mut outcome = CallOutcome { protocol: call.protocol, id, ending };
+        let (protocol, streams) = (call.protocol, call.streams);
+        let mut outcome = CallOutcome { protocol, streams, id, ending };
         let methods = self.methods.clone();
         for filter in methods.filters[..call.passed].iter().rev() {
             let Some(state) = self.states.get_mut(key) else { break };

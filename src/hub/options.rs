@@ -66,6 +66,7 @@ impl HubOptions {
             &self.supported_protocols,
             "there must be one at least",
         );
+        checks.require_some("stream_buffer_capacity", self.stream_buffer_capacity as u64);
         let buffer = self.stateful_reconnect_buffer_size;
         checks.require_some("stateful_reconnect_buffer_size", buffer as u64);
         for rate in self.rate_limit.iter().flat_map(|limit| [limit.messages, limit.bytes]) {

@@ -7,7 +7,7 @@ use super::reading::Reading;
 use crate::base::{ConnectionKey, Moment, SideTable};
 use crate::hub::{Application, Closed, InputEnd, Parting, Piece, Registry, contained};
 use crate::protocol::websocket::{self, Kind, OpCode};
-use crate::transport::{NEVER, Stage};
+use crate::transport::{NEVER, Stage, Transport};
 
 /// A handler and what it needs to be called.
 pub(crate) struct RawEndpoint<R> {
@@ -76,7 +76,9 @@ impl<R: Reading> RawEndpoint<R> {
 impl<R: Reading> Application for RawEndpoint<R> {
     fn opened(&mut self, registry: &mut Registry, key: ConnectionKey) {
         let now = registry.now;
-        if let Some(connection) = registry.get_mut(key) {
+        if let Some(connection) = registry.get_mut(key)
+            && connection.transport == Some(Transport::WebSockets)
+        {
             connection.ping_at = self.keep_alive.interval.map_or(NEVER, |interval| now + interval);
         }
         registry.enter(key);

@@ -35,7 +35,9 @@ pub trait WebSocket: 'static {
 /// per shard for all connections of a path.
 ///
 /// Clients negotiate, and take a WebSocket, an event stream or polls, as for a hub; there is no
-/// handshake, and nothing is pinged.
+/// handshake, and nothing is pinged. A WebSocket gets an unsolicited Pong every 2 minutes, so that
+/// a client that has vanished is found out; whoever wants that for the other transports sends
+/// something now and then.
 ///
 /// ```
 /// use tickhub::{ConnectionHandler, Message, Peer};

@@ -70,6 +70,8 @@ pub enum ConfigPlace {
     File,
     /// The server as a whole.
     Server,
+    /// The tokens that are accepted.
+    Jwt,
     /// All hubs.
     EveryHub,
     /// The hub, or the connection without a hub, at a path.
@@ -102,7 +104,7 @@ impl ConfigPlace {
             Self::Hub(path) | Self::Classic(path) | Self::WebSocket(path) | Self::Http(path) => {
                 Some(path)
             }
-            Self::File | Self::Server | Self::EveryHub => None,
+            Self::File | Self::Server | Self::Jwt | Self::EveryHub => None,
         }
     }
 }
@@ -112,6 +114,7 @@ impl fmt::Display for ConfigPlace {
         match self {
             Self::File => f.write_str("file"),
             Self::Server => f.write_str("server"),
+            Self::Jwt => f.write_str("jwt"),
             Self::EveryHub => f.write_str("every hub"),
             Self::Hub(path) => write!(f, "hub {path}"),
             Self::Classic(path) => write!(f, "classic {path}"),

@@ -6,6 +6,25 @@ use super::error::Error;
 use crate::auth::{Jwt, JwtAlgorithm, JwtError};
 
 impl Jwt {
+    /// Adds the secret in a file; see [`Jwt::secret`]. One line end at its end is not part of it.
+    /// The file is read once, now.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or its secret is of no use for this algorithm.
+    pub fn secret_file(
+        self,
+        algorithm: JwtAlgorithm,
+        path: impl AsRef<Path>,
+    ) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path)
+            .map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
+        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let secret = line.strip_suffix(b"\r").unwrap_or(line);
+        self.secret(algorithm, secret).map_err(|error| in_file(path, error))
+    }
+
     /// Adds a public key from a PEM file; see [`Jwt::pem`]. The file is read once, now.
     ///
     /// # Errors

@@ -62,11 +62,8 @@ impl Server {
         })
     }
 
-    /// Serves the hub of type `H` at one more path; see [`Shard::also_at`].
-    ///
-    /// # Panics
-    ///
-    /// [`Server::run`] panics when no hub of type `H` was added before.
+    /// Serves the hub of type `H`, which was added before, at one more path; see
+    /// [`Shard::also_at`].
     #[must_use]
     pub fn also_at<H: Hub>(self, path: &str, connection: ConnectionOptions) -> Self {
         let path = path.to_owned();
@@ -139,9 +136,10 @@ impl Server {
         self.endpoint(move |shard, _| shard.http(&path, handler.clone()))
     }
 
-    /// Tells by `scheme` who requests to hubs and WebSockets are from: a function of the request,
-    /// or [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
-    /// knows.
+    /// Tells by `scheme` who requests are from: a function of the request, or
+    /// [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
+    /// knows. Hubs and WebSockets always ask, ordinary handlers by
+    /// [`Request::identity`](crate::http::Request::identity).
     ///
     /// ```no_run
     /// use tickhub::{Config, ConnectionOptions, HubOptions, Jwt, JwtAlgorithm, Policy, Server};

@@ -4,7 +4,7 @@ use super::config::{Config, HubPath, Settings};
 use super::error::{ConfigMistake, ConfigPlace, Error};
 use crate::base::Mistake;
 use crate::classic::ClassicOptions;
-use crate::hub::HubOptions;
+use crate::hub::{Hub, HubOptions};
 use crate::raw::RawOptions;
 use crate::transport::ConnectionOptions;
 
@@ -57,6 +57,7 @@ impl Setup {
         let mut options = HubPath { hub: HubOptions::default(), connection };
         self.settings.configure_hub(path, &mut options);
         let place = self.serve(ConfigPlace::Hub(path.to_owned()));
+        self.mistakes.extend(self.settings.idle(path));
         self.add(&place, &options.connection.mistakes());
         options.connection
     }
@@ -68,10 +69,25 @@ impl Setup {
     }
 
     /// A classic mount comes to a path, with what is wrong with its hubs.
-    pub(super) fn classic(&mut self, path: &str, options: &ClassicOptions, hubs: Vec<Mistake>) {
+    pub(super) fn classic(
+        &mut self,
+        path: &str,
+        mut options: ClassicOptions,
+        hubs: &[Mistake],
+    ) -> ClassicOptions {
+        self.settings.configure_classic(path, &mut options);
         let place = self.serve(ConfigPlace::Classic(path.to_owned()));
         self.add(&place, &options.mistakes());
-        self.add(&place, &hubs);
+        self.add(&place, hubs);
+        options
+    }
+
+    /// A path was to be one more of a hub that is not served.
+    pub(super) fn without_hub<H: Hub>(&mut self, path: &str) {
+        let hub = std::any::type_name::<H>();
+        let what = format!("there is no hub of type {hub} yet: add it before its other paths");
+        let place = ConfigPlace::Hub(path.to_owned());
+        self.mistakes.push(ConfigMistake { at: None, place, what });
     }
 
     /// A plain WebSocket comes to a path.

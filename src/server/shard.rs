@@ -95,6 +95,9 @@ impl Shard {
             config.http.clone(),
         );
         engine.set_wall_clock(WallClock::new(Moment::START, SystemTime::now()));
+        if let Some(jwt) = config.settings.jwt() {
+            engine.add_scheme(Rc::new(jwt.clone()));
+        }
         let (mailbox, setup) = (Arc::new(Mailbox::new(waker)), Setup::new(config));
         Ok(Self { engine, driver, mailbox, setup, began: Instant::now() })
     }
@@ -141,13 +144,13 @@ impl Shard {
     /// # Ok::<(), tickhub::Error>(())
     /// ```
     ///
-    /// # Panics
-    ///
-    /// When no hub of type `H` is served yet.
+    /// A path for which there is no hub yet is a mistake that [`Shard::check`] tells.
     #[must_use]
     pub fn also_at<H: Hub>(mut self, path: &str, connection: ConnectionOptions) -> Self {
         let connection = self.setup.connection(path, connection);
-        self.engine.add_mount::<H>(path, connection);
+        if !self.engine.add_mount::<H>(path, connection) {
+            self.setup.without_hub::<H>(path);
+        }
         self
     }
 
@@ -164,7 +167,8 @@ impl Shard {
     /// the clients of both generations.
     #[must_use]
     pub fn classic(mut self, path: &str, options: ClassicOptions, hubs: &ClassicHubs) -> Self {
-        self.setup.classic(path, &options, hubs.mistakes(self.engine.hubs()));
+        let mistakes = hubs.mistakes(self.engine.hubs());
+        let options = self.setup.classic(path, options, &mistakes);
         self.engine.add_classic(path, options, hubs);
         self
     }
@@ -177,7 +181,7 @@ impl Shard {
         code: P,
         options: ClassicOptions,
     ) -> Self {
-        self.setup.classic(path, &options, Vec::new());
+        let options = self.setup.classic(path, options, &[]);
         self.engine.add_persistent(path, code, options);
         self
     }
@@ -216,9 +220,10 @@ impl Shard {
         self
     }
 
-    /// Tells by `scheme` who requests to hubs and WebSockets are from: a function of the request,
-    /// or [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
-    /// knows.
+    /// Tells by `scheme` who requests are from: a function of the request, or
+    /// [`Jwt`](crate::Jwt). Several are asked in the order in which they were added, until one
+    /// knows. Hubs and WebSockets always ask, ordinary handlers by
+    /// [`Request::identity`](crate::http::Request::identity).
     #[must_use]
     pub fn authenticate(mut self, scheme: impl Authenticate) -> Self {
         self.engine.add_scheme(Rc::new(scheme));
@@ -276,7 +281,8 @@ impl Shard {
     }
 
     /// Says everything that is wrong with the configuration and with what is served: options that
-    /// cannot be, paths that are served twice, sections of a file for paths that are not served.
+    /// cannot be, paths that are served twice or have no hub, sections of a file for paths that are
+    /// not served.
     /// The first turn asks by itself.
     ///
     /// # Errors

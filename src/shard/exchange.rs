@@ -9,9 +9,10 @@ use std::rc::Rc;
 use super::Engine;
 use super::attach::Answer;
 use super::routes::Handler;
+use crate::auth::Identity;
 use crate::base::{HashMap, SocketKey, TaskKey};
 use crate::hub::{Call, Clients, Contained, Hub, Local, Ring, Tasks, contained};
-use crate::protocol::http::{Request, RequestHead, Response};
+use crate::protocol::http::{Request, Response};
 use crate::transport::{HttpStage, Pending};
 
 /// One ordinary request in the hands of code that may wait, until it returns the response.
@@ -42,21 +43,25 @@ use crate::transport::{HttpStage, Pending};
 /// # Ok::<(), tickhub::Error>(())
 /// ```
 pub struct Exchange {
-    head: RequestHead,
-    body: Vec<u8>,
+    request: Request<'static>,
     hubs: Rc<Hubs>,
 }
 
 impl Exchange {
     /// The request: its method, path, query, headers.
-    pub fn request(&self) -> &RequestHead {
-        &self.head
+    pub fn request(&self) -> &Request<'static> {
+        &self.request
+    }
+
+    /// Who the request is from; see [`Request::identity`].
+    pub fn identity(&self) -> Option<&Identity> {
+        self.request.identity()
     }
 
     /// All of the body; empty when there is none. [`HttpOptions`](super::HttpOptions) says how
     /// long it may be.
     pub fn body(&self) -> &[u8] {
-        &self.body
+        self.request.body()
     }
 
     /// Runs `work` with the hub of type `H` and everybody connected to it, and waits for its
@@ -90,7 +95,7 @@ impl Exchange {
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").field("head", &self.head).finish_non_exhaustive()
+        f.debug_struct("Exchange").field("request", &self.request).finish_non_exhaustive()
     }
 }
 
@@ -136,8 +141,7 @@ impl Exchanges {
     }
 
     fn open(&self, request: &Request<'_>) -> Exchange {
-        let body = request.body().to_vec();
-        Exchange { head: request.to_head(), body, hubs: self.hubs.clone() }
+        Exchange { request: request.to_owned(), hubs: self.hubs.clone() }
     }
 
     fn begin(&mut self, socket: SocketKey, code: Code) -> TaskKey {

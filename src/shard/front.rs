@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::routes::Mount;
 use super::{Engine, exchange};
-use crate::auth::{Access, Authenticate, Identity};
+use crate::auth::{Access, Authenticate, Identity, Inquiry};
 use crate::base::{ConnectionKey, Moment};
 use crate::hub::contained;
 use crate::protocol::http::{Headers, Request, Response};
@@ -36,7 +36,15 @@ impl Engine {
 
     /// Tries one more way to tell who a request is from, when those before it could not.
     pub(crate) fn add_scheme(&mut self, scheme: Rc<dyn Authenticate>) {
-        self.schemes.push(scheme);
+        self.schemes = self.schemes.iter().cloned().chain([scheme]).collect();
+    }
+
+    /// Lets whoever looks at a request ask who it is from. Without schemes there is nothing to ask.
+    pub(super) fn introduce(&self, request: &mut Request<'_>) {
+        if !self.schemes.is_empty() {
+            let now = self.wall.time_at(self.registry.now);
+            request.know(Rc::new(Inquiry::new(self.schemes.clone(), now)));
+        }
     }
 
     /// Finds out who a request to an endpoint is from, and whether it may come in, before anything
@@ -53,11 +61,8 @@ impl Engine {
         {
             return Err(preflight);
         }
-        let now = self.wall.time_at(self.registry.now);
-        let schemes = self.schemes.clone();
-        let identified =
-            contained(|| schemes.iter().find_map(|scheme| scheme.authenticate(request, now)));
-        http.identity = identified.map_err(|panic| self.failed(&panic))?.map(Box::new);
+        let identified = contained(|| request.shared_identity().cloned());
+        http.identity = identified.map_err(|panic| self.failed(&panic))?;
         let Some(policy) = &options.authorize else { return Ok(()) };
         let access = Access::request_of(http.identity.as_deref(), request.head());
         let allowed = contained(|| policy.allows(&access)).map_err(|panic| self.failed(&panic))?;
@@ -80,7 +85,7 @@ impl Engine {
 
     /// One more request has come for a connection: it stays whose it was, for as long as that
     /// request's identity holds (§6.8). A request that does not say who it is from changes nothing.
-    pub(super) fn prolong(&mut self, key: ConnectionKey, identity: Option<Box<Identity>>) {
+    pub(super) fn prolong(&mut self, key: ConnectionKey, identity: Option<Rc<Identity>>) {
         let Some((identity, connection)) = identity.zip(self.registry.get(key)) else { return };
         let expires_at = self.expiry(connection, Some(&identity));
         if let Some(connection) = self.registry.get_mut(key)

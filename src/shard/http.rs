@@ -171,6 +171,7 @@ impl Engine {
         http: &mut HttpStage,
         request: &mut Request<'_>,
     ) -> Answer {
+        self.introduce(request);
         if let Some(response) = self.ask_before(http, request) {
             return Answer::Response(response);
         }

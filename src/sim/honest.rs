@@ -1,10 +1,11 @@
 //! Honest clients: they do what the clients in the field do, and check what they are told.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::calls::{Calls, REFUSAL, ROLLS};
 use super::ledger::{Books, Heard};
 use super::line::Line;
+use super::streaming::Streams;
 use super::trace::Trace;
 use super::world::World;
 use crate::base::{Moment, Rng};
@@ -28,26 +29,9 @@ pub(super) struct Player {
     heard: Heard,
     /// Connections that have ended.
     past: Vec<(String, Heard)>,
-    calls: BTreeMap<CallId, Expected>,
-    /// Calls whose completions come in order, when the hub runs one at a time.
-    order: VecDeque<CallId>,
-    in_order: bool,
-    rooms: BTreeSet<String>,
-    said: u64,
+    calls: Calls,
+    streams: Streams,
     naps_until: Moment,
-}
-
-/// What the completion of a call has to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Expected {
-    Value(String),
-    AnyValue,
-    Length(usize),
-    Error(&'static str),
-    /// This number, or that there is none.
-    Answer(u64),
-    /// The call ends the connection; it may be answered or not.
-    Any,
 }
 
 impl Player {
@@ -57,6 +41,7 @@ impl Player {
         mut rng: Rng,
         in_order: bool,
         protocol: HubProtocolKind,
+        stateful_bytes: usize,
     ) -> Self {
         let mut options = Options::new("sim", "/hub").reconnecting();
         options.protocol = protocol;
@@ -78,6 +63,9 @@ impl Player {
         options.stateful_reconnect = rng.one_in(2) && way.is_none();
         options.resume_attempts = if rng.one_in(2) { 1 } else { 20 };
         options.stateful_buffer_bytes = [300, 5_000, 100_000][rng.below(3) as usize];
+        // Acknowledged are 300 bytes a second: who has no more must not ask for much.
+        let bytes = options.stateful_buffer_bytes.min(stateful_bytes);
+        let is_narrow = options.stateful_reconnect && bytes < 1_000;
         let client = Client::new(options, Rng::from_seed(rng.bits()));
         Self {
             number,
@@ -85,16 +73,13 @@ impl Player {
             peer: None,
             way,
             outgoing: Vec::new(),
+            streams: Streams::new(books.clone(), if is_narrow { 20 } else { 200 }),
             books,
             rng,
             id: None,
             heard: Heard::default(),
             past: Vec::new(),
-            calls: BTreeMap::new(),
-            order: VecDeque::new(),
-            in_order,
-            rooms: BTreeSet::new(),
-            said: 0,
+            calls: Calls::new(number, in_order),
             naps_until: Moment::START,
         }
     }
@@ -119,7 +104,8 @@ impl Player {
     }
 
     pub(super) fn describe(&self) -> String {
-        format!("{} with {} calls waiting", self.number, self.client.calls_waiting())
+        let (number, way) = (self.number, self.way);
+        format!("{number} by {way:?} with {:?} and {}", self.calls, self.streams.describe())
     }
 
     /// Moves bytes and time along. `well` lets it read and write as much as it can. Whether
@@ -132,6 +118,9 @@ impl Player {
     ) -> Result<bool, String> {
         let now = world.now();
         let mut moved = false;
+        if well {
+            self.streams.wind_up(now, &mut self.client);
+        }
         if self.client.deadline().is_some_and(|at| at <= now) {
             self.client.on_time(now);
             moved = true;
@@ -228,6 +217,10 @@ impl Player {
                 trace.note(now, format_args!("client {number} goes on"));
                 Ok(())
             }
+            Event::Item { call, item } => {
+                let wrong = |what| format!("client {number}: {what}");
+                self.streams.on_item(call, &item).map_err(wrong)
+            }
             Event::Completed { call, outcome } => self.on_completed(now, call, &outcome, trace),
             Event::Invocation(invocation) => self.on_invocation(now, &invocation, trace),
         }
@@ -252,9 +245,8 @@ impl Player {
     }
 
     fn finish(&mut self) {
-        self.rooms.clear();
         self.calls.clear();
-        self.order.clear();
+        self.streams.clear();
         let heard = std::mem::take(&mut self.heard);
         if let Some(id) = self.id.take() {
             self.past.push((id, heard));
@@ -317,59 +309,12 @@ impl Player {
         trace: &mut Trace,
     ) -> Result<(), String> {
         let number = self.number;
-        let expected = self.calls.remove(&call);
-        if *outcome == Outcome::Canceled {
-            return Ok(());
+        if let Some(checked) = self.streams.on_completed(call, outcome) {
+            trace.note(now, format_args!("client {number} completed {call:?} with streams"));
+            return checked.map_err(|what| format!("client {number}: {what}"));
         }
-        let expected = expected.ok_or_else(|| format!("client {number} never made {call:?}"))?;
         trace.note(now, format_args!("client {number} completed {call:?}"));
-        if self.in_order && self.order.contains(&call) {
-            let first = self.order.pop_front();
-            if first != Some(call) {
-                return Err(format!("client {number} got {call:?} before {first:?}"));
-            }
-        }
-        let fits = match (&expected, outcome) {
-            (Expected::Any, _) | (Expected::AnyValue, Outcome::Result(_)) => true,
-            (Expected::Value(json), Outcome::Result(payload)) => {
-                payload.read::<serde_json::Value>().ok() == serde_json::from_str(json).ok()
-            }
-            (Expected::Length(length), Outcome::Result(payload)) => {
-                payload.read::<String>().is_ok_and(|text| text.len() == *length)
-            }
-            (Expected::Error(part), Outcome::Error(text)) => text.contains(part),
-            (Expected::Answer(number), Outcome::Result(payload)) => {
-                payload.read::<u64>().ok() == Some(*number)
-            }
-            // Errors of a kind of their own are not shown to clients.
-            (Expected::Answer(_), Outcome::Error(text)) => {
-                text.ends_with(REFUSAL)
-                    || text.ends_with("HubException: Invocation canceled by the server.")
-                    || text.ends_with("on the server.")
-                    || text.contains("IOException: Connection '")
-            }
-            _ => false,
-        };
-        if fits { Ok(()) } else { Err(format!("client {number}: {call:?} ended with {outcome:?}")) }
-    }
-
-    fn invoke(
-        &mut self,
-        now: Moment,
-        method: &str,
-        arguments: &impl crate::protocol::hub_protocol::ToArguments,
-        expected: Expected,
-    ) {
-        if let Ok(call) = self.client.invoke(now, method, arguments) {
-            // Unknown methods need no slot, so their answers overtake.
-            // Calls that wait for an answer let others pass.
-            let passes =
-                matches!(expected, Expected::Error("does not exist") | Expected::Answer(_));
-            if !passes {
-                self.order.push_back(call);
-            }
-            self.calls.insert(call, expected);
-        }
+        self.calls.on_completed(call, outcome).map_err(|what| format!("client {number}: {what}"))
     }
 
     /// Does something, if it is connected; starts, if it has ended.
@@ -381,53 +326,16 @@ impl Player {
         if !self.client.is_open() || self.client.calls_waiting() > CALLS_WAITING_MAX {
             return;
         }
+        if self.rng.one_in(4) {
+            trace.note(now, format_args!("client {} streams", self.number));
+            self.streams.act(now, &mut self.rng, &mut self.client);
+            return;
+        }
         let room = format!("room{}", self.rng.below(ROOMS));
         let roll = self.rng.below(100);
         trace.note(now, format_args!("client {} acts {roll} in {room}", self.number));
-        let null = || Expected::Value("null".into());
         match roll {
-            0..=19 => {
-                self.rooms.insert(room.clone());
-                self.invoke(now, "Join", &(room,), null());
-            }
-            20..=29 => self.invoke(now, "Leave", &(room,), null()),
-            30..=35 => {
-                let (number, ms) = (self.rng.below(1000), self.rng.below(3000));
-                let method = if self.rng.one_in(2) { "AskMe" } else { "AskSomebody" };
-                self.invoke(now, method, &(number, ms), Expected::Answer(number + 1));
-            }
-            36..=49 => {
-                self.said += 1;
-                let arguments = (room, self.number, self.said);
-                if self.rng.one_in(2) {
-                    self.invoke(now, "Say", &arguments, null());
-                } else {
-                    self.client.send(now, "Say", &arguments).ok();
-                }
-            }
-            50..=61 => self.echo(now),
-            62..=69 => {
-                let (number, ms) = (self.rng.below(1000), self.rng.below(3000));
-                self.invoke(now, "Slow", &(number, ms), Expected::Value(number.to_string()));
-            }
-            70..=74 => {
-                let ms = self.rng.below(1000);
-                self.invoke(now, "SlowSay", &(room, ms), Expected::AnyValue);
-            }
-            75..=77 => {
-                let bytes = self.rng.below(200_000) as usize;
-                self.invoke(now, "Large", &(bytes,), Expected::Length(bytes));
-            }
-            78..=80 => {
-                let count = self.rng.below(300);
-                self.invoke(now, "Burst", &(room, count), null());
-            }
-            81..=83 => self.invoke(now, "Refuse", &(), Expected::Error("HubException: no")),
-            84 => self.invoke(now, "Panic", &(), Expected::Error("'Panic'")),
-            85 => self.invoke(now, "SlowPanic", &(100,), Expected::Error("'SlowPanic'")),
-            86..=87 => self.invoke(now, "Nobody", &(), Expected::Error("does not exist")),
-            88 => self.invoke(now, "AbortMe", &(), Expected::Any),
-            89 => self.invoke(now, "SendMeAway", &(), Expected::Any),
+            0..ROLLS => self.calls.act(roll, room, now, &mut self.rng, &mut self.client),
             90..=92 => self.client.stop(now),
             93..=94 => {
                 // Gone without a word, or with a reset.
@@ -442,27 +350,14 @@ impl Player {
         }
     }
 
-    fn echo(&mut self, now: Moment) {
-        let count = self.rng.below(400) as usize;
-        let text: String = (0..count)
-            .map(|_| ['a', 'é', '"', '\\', '\n', '\u{1e}', '😀'][self.rng.below(7) as usize])
-            .collect();
-        // What the server writes need not be spelled as we would: only plain text is compared.
-        let plain = text.chars().all(|c| c.is_ascii_alphabetic());
-        let expected =
-            if plain { Expected::Value(format!("{text:?}")) } else { Expected::AnyValue };
-        self.invoke(now, "Echo", &(text,), expected);
-    }
-
-    /// The last act: one more word to everybody, in a room where all are.
+    /// See [`Calls::join_last`].
     pub(super) fn join_last(&mut self, now: Moment) {
-        self.invoke(now, "Join", &("last",), Expected::Value("null".into()));
+        self.calls.join_last(now, &mut self.client);
     }
 
-    /// See [`Player::join_last`].
+    /// See [`Calls::join_last`].
     pub(super) fn say_last(&mut self, now: Moment) {
-        let arguments = ("last", self.number, 0);
-        self.invoke(now, "Say", &arguments, Expected::Value("null".into()));
+        self.calls.say_last(now, &mut self.client);
     }
 
     pub(super) fn start(&mut self, now: Moment) {
@@ -485,9 +380,6 @@ impl Player {
         self.books.borrow().check(id, &self.heard, true)
     }
 }
-
-/// What a question is refused with.
-const REFUSAL: &str = "I will not";
 
 const ROOMS: u64 = 3;
 

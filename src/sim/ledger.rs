@@ -18,8 +18,14 @@ pub(super) struct Ledger {
     /// Ticks to everybody so far.
     pub(super) ticks: u64,
     said: BTreeSet<(u64, u64)>,
-    /// Messages of players that came more than once: sender and number.
-    pub(super) doubles: Vec<(u64, u64)>,
+    /// What the hub has found to be wrong.
+    complaints: Vec<String>,
+    /// Streams that clients send along with their calls, two of one call as one.
+    pub(super) uploads: Vec<Sent>,
+    /// How many streams and uploads the hub has under way.
+    pub(super) flows: usize,
+    /// Items that clients got, and items that the hub got.
+    pub(super) items: [u64; 2],
     /// Connections by id.
     pub(super) visits: BTreeMap<String, Visit>,
 }
@@ -39,10 +45,37 @@ pub(super) struct Visit {
     pub(super) refused: bool,
     /// What carried it.
     pub(super) transport: Option<Transport>,
-    /// The ticks before it came.
-    pub(super) ticks_before: u64,
+    /// The ticks before it came; nothing, where nobody ticks: in a topic.
+    pub(super) ticks_before: Option<u64>,
     /// Stays in rooms, in order. The last one of a room may be open.
     pub(super) stays: Vec<Stay>,
+}
+
+/// A stream of a client: numbers from 0 on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sent {
+    pub(super) items: u64,
+    pub(super) end: Option<Ending>,
+}
+
+/// How a client ends its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Whole,
+    Broken,
+    /// With an item that cannot be read.
+    Garbled,
+}
+
+impl Ending {
+    /// How the error reads that the hub gets; nothing for an end in order.
+    pub(super) fn error(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::Broken => Some("broken off"),
+            Self::Garbled => Some("Failed to bind Stream message."),
+        }
+    }
 }
 
 /// A member of a room from one message (inclusive) to another (exclusive).
@@ -67,7 +100,7 @@ impl Ledger {
         // Whoever is no player, and the last words of players, have no numbers of their own.
         let is_numbered = sender < PLAYERS_MAX && number > 0;
         if is_numbered && !self.said.insert((sender, number)) {
-            self.doubles.push((sender, number));
+            self.complain(format!("message {number} of {sender} was said twice"));
         }
         let room = self.rooms.entry(room.to_owned()).or_default();
         room.by.push((sender, number));
@@ -79,8 +112,23 @@ impl Ledger {
         let ticks_before = self.ticks;
         let visit = self.visits.entry(id.to_owned()).or_default();
         visit.connects += 1;
-        visit.ticks_before = ticks_before;
+        visit.ticks_before = Some(ticks_before);
         visit.transport = transport;
+    }
+
+    /// A connection to a topic.
+    pub(super) fn listens(&mut self, id: &str, transport: Option<Transport>) {
+        let visit = self.visits.entry(id.to_owned()).or_default();
+        visit.connects += 1;
+        visit.transport = transport;
+    }
+
+    /// How many connections to the hub, or to topics, each transport has carried.
+    pub(super) fn carried(&self, to_hub: bool) -> [usize; 3] {
+        let visits = self.visits.values().filter(|visit| visit.ticks_before.is_some() == to_hub);
+        let transports: Vec<Transport> = visits.filter_map(|visit| visit.transport).collect();
+        [Transport::WebSockets, Transport::ServerSentEvents, Transport::LongPolling]
+            .map(|each| transports.iter().filter(|transport| **transport == each).count())
     }
 
     pub(super) fn disconnected(&mut self, id: &str) {
@@ -134,15 +182,46 @@ impl Ledger {
                 .collect();
             compare(id, room, &places, &expected, whole)?;
         }
-        let expected: Vec<u64> = (visit.ticks_before..self.ticks).collect();
+        let expected: Vec<u64> =
+            visit.ticks_before.map(|first| (first..self.ticks).collect()).unwrap_or_default();
         compare(id, "ticks", &heard.ticks, &expected, whole)
     }
 
-    /// Every connect had one disconnect, unless it was refused; and what clients said once was
-    /// said once.
+    /// Something is wrong, and no client sees it.
+    pub(super) fn complain(&mut self, what: String) {
+        self.complaints.push(what);
+    }
+
+    /// A client begins to send a stream: its number.
+    pub(super) fn send(&mut self) -> usize {
+        self.uploads.push(Sent::default());
+        self.uploads.len() - 1
+    }
+
+    /// The hub has read from an upload, of which it had `count` items: one more, the end, or an
+    /// error.
+    pub(super) fn received(&mut self, upload: usize, count: u64, item: Result<Option<u64>, &str>) {
+        let Sent { items, end } = self.uploads[upload];
+        self.items[1] += u64::from(matches!(item, Ok(Some(_))));
+        let is_right = match item {
+            Ok(Some(item)) => item == count && count < items,
+            Ok(None) => end == Some(Ending::Whole) && count == items,
+            Err("The underlying connection was closed.") => count <= items,
+            Err(text) => {
+                let error = end.and_then(Ending::error);
+                error.is_some_and(|error| text.starts_with(error)) && count == items
+            }
+        };
+        if !is_right {
+            let sent = self.uploads[upload];
+            self.complain(format!("{item:?} came after {count} items of {sent:?}"));
+        }
+    }
+
+    /// Every connect had one disconnect, unless it was refused; and nobody complains.
     pub(super) fn check_visits(&self) -> Result<(), String> {
-        if let Some(double) = self.doubles.first() {
-            return Err(format!("sender and number {double:?} were said twice"));
+        if let Some(complaint) = self.complaints.first() {
+            return Err(complaint.clone());
         }
         for (id, visit) in &self.visits {
             let expected = u32::from(!visit.refused);

@@ -10,6 +10,8 @@
 //! Nothing here depends on a clock, a thread or the order of a hash table, so that a seed is a
 //! whole run: what goes wrong once goes wrong again.
 
+mod calls;
+mod flows;
 mod honest;
 mod ledger;
 mod liar;
@@ -18,6 +20,7 @@ mod listener;
 mod play;
 mod rig;
 mod stage;
+mod streaming;
 mod topic;
 mod trace;
 mod web_liar;

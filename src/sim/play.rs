@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::honest::Player;
-use super::ledger::{Books, Visit};
+use super::ledger::Books;
 use super::liar::Liar;
 use super::listener::Listener;
 use super::stage::SimHub;
-use super::topic::SimTopic;
+use super::topic::{LINES, SimTopic, TOPIC};
 use super::trace::Trace;
 use super::web_liar::WebLiar;
 use super::world::{Turn, World};
@@ -17,7 +17,7 @@ use crate::hub::{Counters, HubOptions, contained};
 use crate::io::sim::{Dials, OneIn};
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::raw::RawOptions;
-use crate::transport::{ConnectionOptions, OutboxLimits, Transport};
+use crate::transport::{ConnectionOptions, OutboxLimits};
 
 /// What became of a run in which nothing went wrong.
 #[derive(Debug)]
@@ -32,6 +32,10 @@ pub struct Report {
     pub connections: usize,
     /// How many of them each transport of hubs carried: WebSockets, event streams, long polling.
     pub carried: [usize; 3],
+    /// The same of connections without a hub.
+    pub listened: [usize; 3],
+    /// Items of streams that clients got, and items of uploads that the hub got.
+    pub items: [u64; 2],
     /// Messages that were said in rooms.
     pub messages: u64,
     /// What the shards counted, together.
@@ -82,12 +86,9 @@ pub fn run(seed: u64, keep_log: bool) -> Result<Report, Failure> {
         turns: play.world.turns(),
         time: play.world.now().since(Moment::START),
         connections: books.visits.len(),
-        carried: [Transport::WebSockets, Transport::ServerSentEvents, Transport::LongPolling].map(
-            |transport| {
-                let carried = |visit: &&Visit| visit.transport == Some(transport);
-                books.visits.values().filter(carried).count()
-            },
-        ),
+        carried: books.carried(true),
+        listened: books.carried(false),
+        items: books.items,
         messages: books.rooms.values().map(|room| room.said).sum(),
         counters: play.world.counters_of_all(),
         log,
@@ -124,6 +125,7 @@ impl Play {
         let options = HubOptions {
             maximum_parallel_invocations_per_client: parallel,
             enable_detailed_errors: rng.one_in(2),
+            stream_buffer_capacity: if rng.one_in(2) { 1 + rng.below(3) as usize } else { 10 },
             stateful_reconnect_buffer_size: [300, 5_000, 100_000][rng.below(3) as usize],
             ..HubOptions::default()
         };
@@ -152,10 +154,11 @@ impl Play {
                 &connection,
             )
             .websocket(
-                "/topic",
-                || SimTopic::new(books.clone()),
+                TOPIC,
+                || SimTopic::new(books.clone(), TOPIC),
                 &RawOptions { outbox, ..RawOptions::default() },
-            );
+            )
+            .connection(LINES, || SimTopic::new(books.clone(), LINES), &connection);
         trace.note(world.now(), format_args!("{dials:?}"));
         trace.note(world.now(), format_args!("{options:?} {connection:?}"));
         world.net().set_dials(dials);
@@ -164,10 +167,11 @@ impl Play {
             .map(|number| {
                 let rng = Rng::from_seed(rng.bits());
                 let protocol = protocol(seed, number);
-                Player::new(number, books.clone(), rng, parallel == 1, protocol)
+                let bytes = options.stateful_reconnect_buffer_size;
+                Player::new(number, books.clone(), rng, parallel == 1, protocol, bytes)
             })
             .collect();
-        let listeners = (0..rng.below(3))
+        let listeners = (0..rng.below(4))
             .map(|number| Listener::new(number, books.clone(), Rng::from_seed(rng.bits())))
             .collect();
         let liars =
@@ -292,6 +296,7 @@ impl Play {
             play.players.iter().all(Player::is_idle)
                 && play.listeners.iter().all(Listener::is_idle)
                 && play.world.is_quiet()
+                && play.books.borrow().flows == 0
                 && play.world.net().wires() == 0
         })
     }
@@ -311,6 +316,7 @@ impl Play {
                 && play.listeners.iter().all(Listener::is_idle)
                 && play.world.is_drained()
                 && play.world.is_quiet()
+                && play.books.borrow().flows == 0
                 && play.world.net().wires() == 0
         })
     }
@@ -361,9 +367,13 @@ impl Play {
             .filter(|player| !player.is_content())
             .map(Player::describe)
             .collect();
+        let listening = self.listeners.iter().filter(|listener| !listener.is_content());
+        let listening: Vec<String> = listening.map(Listener::describe).collect();
+        let flows = self.books.borrow().flows;
         format!(
             "it never comes to this: {what}; {sockets} sockets, {connections} connections, \
-             {wires} wires, clients {waiting:?}"
+             {wires} wires, {flows} streams and uploads; clients {waiting:?}, listeners \
+             {listening:?}"
         )
     }
 

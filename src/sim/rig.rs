@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Batch, Keyed as _, Lent, Moment, Rng, SLACK_BYTES, SocketKey};
+use crate::classic::{ClassicHubs, ClassicOptions};
 use crate::hub::{Clients, Hub, HubOptions};
 use crate::io::{Completion, Op};
 use crate::protocol::websocket::{self, OpCode};
+use crate::protocol::{http, url};
 use crate::shard::{Engine, HttpOptions};
 use crate::transport::ConnectionOptions;
 
@@ -57,6 +59,8 @@ impl Rig {
         let http = HttpOptions::default();
         let mut engine = Engine::new(Moment::START, Rng::from_seed(1), Arc::new(|| {}), http);
         engine.add_hub("/hub", hub, HubOptions::default(), ConnectionOptions::default());
+        let hubs = ClassicHubs::new().hub::<H>("Hub");
+        engine.add_classic("/classic", ClassicOptions::default(), &hubs);
         Self {
             engine,
             now: Moment::START,
@@ -86,6 +90,39 @@ impl Rig {
         self.connections += count;
         let opened = self.engine.counters().opened;
         assert_eq!(opened, u64::from(self.connections), "every handshake was accepted");
+    }
+
+    /// Opens `count` more connections of classic SignalR over WebSockets, with the init envelope.
+    ///
+    /// # Panics
+    ///
+    /// When one of them is refused.
+    pub fn connect_classic(&mut self, count: u32) {
+        for connection in self.connections..self.connections + count {
+            let socket = Self::socket(connection);
+            let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+            self.engine.on_completion(Completion::Accepted { socket, peer });
+            let mut request = Vec::new();
+            let data = "connectionData=[%7B%22name%22:%22hub%22%7D]";
+            let target = format!("/classic/negotiate?clientProtocol=2.1&{data}");
+            http::write_request(&mut request, "GET", &target, "rig", &[], b"");
+            self.feed(connection, &request);
+            self.turn();
+            let answer = self.sent().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
+            let token = token_of(answer);
+            self.settle();
+            let target = format!(
+                "/classic/connect?transport=webSockets&clientProtocol=2.1&{data}&connectionToken={}",
+                url::percent_encode(&token)
+            );
+            let mut upgrade = Vec::new();
+            websocket::write_request(&mut upgrade, &target, "rig", [7; 16], &[]);
+            self.feed(connection, &upgrade);
+            self.settle();
+        }
+        self.connections += count;
+        let opened = self.engine.counters().opened;
+        assert_eq!(opened, u64::from(self.connections), "every one was accepted");
     }
 
     /// A text message as a client sends it: one masked frame.
@@ -171,6 +208,12 @@ impl fmt::Debug for Rig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rig").field("connections", &self.connections).finish_non_exhaustive()
     }
+}
+
+/// The connection token in the answer to a negotiation.
+fn token_of(answer: String) -> String {
+    let (_, rest) = answer.split_once("\"ConnectionToken\":\"").expect("a token");
+    rest.split_once('"').expect("the end of it").0.to_owned()
 }
 
 /// Any mask will do.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::flows;
 use super::ledger::Books;
 use crate::base::Rng;
 use crate::hub::{Call, Clients, Closed, Context, Hub, HubError, Methods};
@@ -18,6 +19,10 @@ pub(super) struct SimHub {
 impl SimHub {
     pub(super) fn new(books: Books, rng: Rng, refuse_one_in: u64) -> Self {
         Self { books, rng, refuse_one_in }
+    }
+
+    pub(super) fn books(&self) -> &Books {
+        &self.books
     }
 
     pub(super) fn refuse_nobody(&mut self) {
@@ -46,6 +51,7 @@ impl Hub for SimHub {
     type State = Vec<String>;
 
     fn methods(methods: &mut Methods<Self>) {
+        flows::offer(methods);
         methods
             .on("Join", join)
             .on("Leave", leave)

@@ -134,6 +134,10 @@ impl ConnectionOptions {
         }
         checks.extend(self.outbox.mistakes());
         checks.require_some("group_name_bytes_max", self.group_name_bytes_max as u64);
+        checks.extend(self.allowed_origins.mistakes());
+        if let Some(cors) = &self.cors {
+            checks.extend(cors.mistakes());
+        }
         checks.into_mistakes()
     }
 }
@@ -195,7 +199,7 @@ pub struct Connection {
     /// The request that opened the transport.
     pub request: Option<Box<RequestHead>>,
     /// Who negotiated it, then who opened its transport.
-    pub identity: Option<Box<Identity>>,
+    pub identity: Option<Rc<Identity>>,
     /// Who it is for selectors by user.
     pub user: Option<Rc<str>>,
     /// The groups it is in: the world of each, and its index there.

@@ -1,5 +1,7 @@
 //! One TCP connection: HTTP first, then what it was upgraded to.
 
+use std::rc::Rc;
+
 use super::{Alarm, Outbox};
 use crate::auth::Identity;
 use crate::base::{ConnectionKey, Moment, TaskKey};
@@ -47,7 +49,7 @@ pub struct HttpStage {
     /// Headers that the answer to the present request gets, whatever it will be.
     pub headers: Headers,
     /// Who the present request is from, until the connection that it opens takes it.
-    pub identity: Option<Box<Identity>>,
+    pub identity: Option<Rc<Identity>>,
     /// The request whose answer is not there yet; those behind it wait in the backlog.
     pub pending: Option<Pending>,
     /// Requests behind a pending one, or behind answers that the client does not read (T-PIPE).
@@ -134,6 +136,8 @@ pub struct WebSocketStage {
     pub pong: Option<Box<[u8]>>,
     /// The client's Close frame has come.
     pub peer_closed: bool,
+    /// The client broke the protocol: its Close frame is not waited for (RFC 6455 §7.1.7).
+    pub broken: bool,
     /// What has come and waits.
     pub held: Option<Box<Held>>,
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tickhub::http::Response;
 use tickhub::{
-    Config, ConnectionOptions, Context, Error, Hub, HubOptions, Methods, OutboxLimits, Peer, Rate,
-    RateLimit, RawOptions, Server, Shard, Transports, WebSocket,
+    Config, ConnectionHandler, ConnectionOptions, Context, Error, Hub, HubOptions, Methods,
+    OutboxLimits, Peer, Policy, Rate, RateLimit, RawOptions, Server, Shard, Transports, WebSocket,
 };
 
 struct Empty;
@@ -55,7 +55,7 @@ fn hub_mistakes(options: HubOptions, connection: ConnectionOptions) -> Vec<Strin
 #[test]
 fn each_option_is_checked() {
     type Wrong = fn(&mut HubOptions, &mut ConnectionOptions);
-    let wrong: [(Wrong, &str); 23] = [
+    let wrong: [(Wrong, &str); 25] = [
         (|h, _| h.handshake_timeout = Duration::ZERO, "handshake_timeout = 0ns: "),
         (|h, _| h.keep_alive_interval = Duration::ZERO, "keep_alive_interval = 0ns: "),
         (
@@ -66,6 +66,11 @@ fn each_option_is_checked() {
         (
             |h, _| h.maximum_parallel_invocations_per_client = 0,
             "maximum_parallel_invocations_per_client = 0: ",
+        ),
+        (|h, _| h.stream_buffer_capacity = 0, "stream_buffer_capacity = 0: "),
+        (
+            |_, c| c.cors = Some(tickhub::Cors::origins(["null"])),
+            "cors.origins = \"null\": an origin is scheme://host",
         ),
         (|h, _| h.stateful_reconnect_buffer_size = 0, "stateful_reconnect_buffer_size = 0: "),
         (|h, _| h.supported_protocols.clear(), "supported_protocols = []: "),
@@ -193,6 +198,50 @@ fn mistakes_of_code_and_file_come_together() {
     assert_eq!(told.len(), 14, "{}", told.join("\n"));
 }
 
+/// One more path of a hub, and connections without one, are made by options of connections alone.
+#[test]
+fn paths_without_a_hub_of_their_own_have_no_options_of_hubs() {
+    struct Unserved;
+    impl Hub for Unserved {
+        type State = ();
+        fn methods(_: &mut Methods<Self>) {}
+    }
+    struct Sink;
+    impl ConnectionHandler for Sink {
+        fn on_receive(&mut self, _: &mut Peer<'_>, _: &[u8]) {}
+    }
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("more.toml");
+    let text = "[hub]\nhandshake_timeout = '2s'\n\
+        [hubs.'/hub']\nhandshake_timeout = '3s'\n\
+        [hubs.'/more']\nclose_timeout = '1s'\nhandshake_timeout = '4s'\n\
+        [hubs.'/bytes']\nenable_detailed_errors = true\n";
+    fs::write(&file, text).expect("the file is written");
+    let mut config = Config::from_file(&file).expect("it can be read");
+    config.listen = vec!["127.0.0.1:0".parse().expect("an address")];
+    let error = Server::new(config)
+        .hub("/hub", |_| Empty)
+        .also_at::<Empty>("/more", ConnectionOptions::default())
+        .connection("/bytes", |_| Sink, ConnectionOptions::default())
+        .also_at::<Unserved>(
+            "/nothing",
+            ConnectionOptions { poll_timeout: Duration::ZERO, ..Default::default() },
+        )
+        .run()
+        .expect_err("nothing of this can be served");
+    let told = lines(&error);
+    let file = file.display();
+    let begins = [
+        format!("{file}:7: hub /more: handshake_timeout has no effect on one more path of a hub, "),
+        format!("{file}:9: hub /bytes: enable_detailed_errors has no effect on one more path "),
+        "hub /nothing: poll_timeout = 0ns: ".into(),
+        "hub /nothing: there is no hub of type ".into(),
+    ];
+    for (told, begin) in told.iter().zip(&begins) {
+        assert!(told.starts_with(begin), "{begin}\n{told}");
+    }
+    assert_eq!(told.len(), begins.len(), "{}", told.join("\n"));
+}
+
 #[test]
 fn mistakes_of_the_server_are_told_too() {
     let mut wrong = Config { listen: Vec::new(), ..Config::default() };
@@ -221,6 +270,33 @@ fn mistakes_of_the_server_are_told_too() {
     assert_eq!(config().mistakes(), []);
 }
 
+/// The answers of a shard to requests that are sent one after the other, each on its own socket.
+fn answers(mut shard: Shard, requests: Vec<String>) -> Vec<String> {
+    let address = shard.local_addrs()[0];
+    let client = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let answer = |request: &String| {
+            let mut socket = std::net::TcpStream::connect(address).expect("it listens");
+            socket.write_all(request.as_bytes()).expect("it is sent");
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).expect("an answer");
+            answer
+        };
+        requests.iter().map(answer).collect()
+    });
+    while !client.is_finished() {
+        shard.turn(Duration::from_millis(5)).expect("a turn");
+    }
+    client.join().expect("the client is done")
+}
+
+fn negotiate(path: &str, headers: &str) -> String {
+    format!(
+        "POST {path}/negotiate?negotiateVersion=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\
+         Connection: close\r\n{headers}\r\n"
+    )
+}
+
 /// What a file says is in force: here, that a hub offers nothing but long polling.
 #[test]
 fn a_file_configures_a_hub() {
@@ -228,21 +304,53 @@ fn a_file_configures_a_hub() {
     let text = "[server]\nlisten = ['127.0.0.1:0']\n[hubs.'/hub']\ntransports = ['LongPolling']\n";
     fs::write(&file, text).expect("the file is written");
     let config = Config::from_file(&file).expect("it can be read");
-    let mut shard = Shard::with_config(&config).expect("a shard").hub("/hub", Empty);
-    let address = shard.local_addrs()[0];
-    let client = std::thread::spawn(move || {
-        use std::io::{Read as _, Write as _};
-        let mut socket = std::net::TcpStream::connect(address).expect("it listens");
-        let request = "POST /hub/negotiate?negotiateVersion=1 HTTP/1.1\r\nHost: x\r\n\
-            Content-Length: 0\r\nConnection: close\r\n\r\n";
-        socket.write_all(request.as_bytes()).expect("it is sent");
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).expect("an answer");
-        answer
-    });
-    while !client.is_finished() {
-        shard.turn(Duration::from_millis(5)).expect("a turn");
-    }
-    let answer = client.join().expect("the client is done");
+    let shard = Shard::with_config(&config).expect("a shard").hub("/hub", Empty);
+    let answer = &answers(shard, vec![negotiate("/hub", "")])[0];
     assert!(answer.contains("LongPolling") && !answer.contains("WebSockets"), "{answer}");
+}
+
+/// A file says which tokens are good, who may come in, and whose pages may read the answers.
+#[test]
+fn a_file_opens_and_closes_endpoints() {
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let secret = b"a secret of 32 bytes at the least";
+    fs::write(folder.join("tokens.secret"), [secret.as_slice(), b"\r\n"].concat())
+        .expect("written");
+    let text = "[server]\nlisten = ['127.0.0.1:0']\n\
+        [jwt]\naudience = 'chat'\n[[jwt.keys]]\nalgorithm = 'HS256'\n\
+        secret_file = 'tokens.secret'\n\
+        [hub]\nauthorize = 'signed_in'\n[hub.cors]\norigins = ['https://app.example']\n\
+        [hubs.'/news']\nauthorize = 'everybody'\n\
+        [hubs.'/admin']\nauthorize = { roles = 'admin' }\n";
+    fs::write(folder.join("access.toml"), text).expect("the file is written");
+    let config = Config::from_file(folder.join("access.toml")).expect("it can be read");
+    let code = ConnectionOptions { authorize: Some(Policy::named()), ..Default::default() };
+    let shard = Shard::with_config(&config)
+        .expect("a shard")
+        .hub("/chat", Empty)
+        .hub_with("/news", Empty, HubOptions::default(), code)
+        .hub("/admin", Empty);
+    let token = |role: &str| {
+        let claims = serde_json::json!({ "aud": "chat", "exp": u32::MAX, "role": role });
+        let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret));
+        format!("Authorization: Bearer {}\r\n", token.expect("a token"))
+    };
+    let page = "Origin: https://app.example\r\n";
+    let (judge, admin) = (token("judge"), token("admin"));
+    let asked = [
+        ("/chat", page, "401 Unauthorized"),
+        ("/chat", "Authorization: Bearer nonsense\r\n", "401 Unauthorized"),
+        ("/chat", &judge, "200 OK"),
+        ("/news", "", "200 OK"),
+        ("/admin", &judge, "403 Forbidden"),
+        ("/admin", &admin, "200 OK"),
+    ];
+    let requests = asked.iter().map(|(path, headers, _)| negotiate(path, headers)).collect();
+    let answers = answers(shard, requests);
+    for (answer, (path, _, status)) in answers.iter().zip(asked) {
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{path}: {answer}");
+    }
+    assert!(answers[0].contains("\r\nAccess-Control-Allow-Origin: https://app.example\r\n"));
+    assert!(!answers[1].contains("Access-Control-Allow-Origin"));
 }

@@ -8,6 +8,7 @@ export class Proxy {
   #listener;
   #refusals = 0;
   #limit = Infinity;
+  #isHeld = false;
   #target;
   #mutesWebSockets = false;
 
@@ -34,6 +35,17 @@ export class Proxy {
   /** Cuts a connection when so many more bytes have passed it, in both directions together. */
   cutAfter(bytes) {
     this.#limit = bytes;
+  }
+
+  /** Lets nothing of the server pass, until `release`. */
+  hold() {
+    this.#isHeld = true;
+    for (const [, server] of this.#pairs) server.pause();
+  }
+
+  release() {
+    this.#isHeld = false;
+    for (const [, server] of this.#pairs) server.resume();
   }
 
   /** Cuts every connection, and lets nobody through any more, or not the next `times`. */
@@ -64,6 +76,7 @@ export class Proxy {
     this.#pairs.add(pair);
     this.#pass(client, server, pair);
     this.#pass(server, client, pair);
+    if (this.#isHeld) server.pause();
   }
 
   #pass(from, to, pair) {

@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { within } from "./wait.js";
@@ -144,6 +145,12 @@ class Server {
   async kill() {
     this.#child.kill("SIGKILL");
     return this.#exited;
+  }
+
+  /** The bytes of memory that it uses now. */
+  async memory() {
+    const status = await readFile(`/proc/${this.pid}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)[1]) * 1024;
   }
 
   get pid() {

@@ -1,5 +1,6 @@
 //! The client without hands, on a real engine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tickhub::base::{Moment, Rng};
@@ -7,7 +8,7 @@ use tickhub::client::{Client, Event, Need, Options, Outcome, SendError};
 use tickhub::io::sim::{Read, SimPeer};
 use tickhub::protocol::hub_protocol::HubProtocolKind;
 use tickhub::sim::World;
-use tickhub::{Call, Hub, HubOptions, Methods};
+use tickhub::{Call, Context, Hub, HubError, HubOptions, Methods, StreamWriter, Upload, iter};
 
 use crate::hall::{Hall, hall, log};
 
@@ -279,4 +280,103 @@ fn a_client_that_stops_while_it_connects_is_closed() {
     guest.client.stop(world.now());
     assert_eq!(guest.pass(&mut world, MOMENT), [Event::Closed { error: None }]);
     assert!(world.is_quiet());
+}
+
+/// Streams in both directions.
+struct Streaming;
+
+impl Hub for Streaming {
+    type State = ();
+
+    fn methods(m: &mut Methods<Self>) {
+        m.stream("Count", |_: &mut Self, _: &mut Context<Self>, n: u32| iter(0..n))
+            .stream_async("Forever", |call: Call<Self>, mut writer: StreamWriter<u32>| async move {
+                for number in 0.. {
+                    writer.send(number).await;
+                    call.sleep(Duration::from_secs(1)).await;
+                }
+            })
+            .on_async("Sums", sums);
+    }
+}
+
+async fn sums(
+    _: Call<Streaming>,
+    mut left: Upload<u32>,
+    mut right: Upload<u32>,
+) -> Result<(u32, u32), HubError> {
+    let mut sums = (0, 0);
+    while let Some(item) = left.next().await? {
+        sums.0 += item;
+    }
+    while let Some(item) = right.next().await? {
+        sums.1 += item;
+    }
+    Ok(sums)
+}
+
+#[test]
+fn a_client_reads_streams_cancels_them_and_sends_its_own() {
+    for protocol in [HubProtocolKind::Json, HubProtocolKind::MessagePack] {
+        let mut world = World::new(1).hub("/hub", || Streaming, &HubOptions::default());
+        let mut guest = Guest::new(Options { protocol, ..options().reconnecting() });
+        guest.client.start(world.now());
+        guest.pass(&mut world, MOMENT);
+        let now = world.now();
+        let count = guest.client.stream(now, "Count", &(2,)).expect("connected");
+        let forever = guest.client.stream(now, "Forever", &()).expect("connected");
+        let mut items = BTreeMap::new();
+        let mut ended = Vec::new();
+        for event in guest.pass(&mut world, MOMENT) {
+            match event {
+                Event::Item { call, item } => {
+                    items.entry(call).or_insert_with(Vec::new).push(item.read::<u32>());
+                }
+                Event::Completed { call, outcome } => ended.push((call, outcome)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(items[&count], [Ok(0), Ok(1)]);
+        assert_eq!(items[&forever], [Ok(0)]);
+        assert_eq!(ended, [(count, Outcome::Nothing)]);
+        guest.client.cancel(world.now(), forever).expect("connected");
+        let events = guest.pass(&mut world, Duration::from_secs(3));
+        assert_eq!(events, [Event::Completed { call: forever, outcome: Outcome::Nothing }]);
+
+        // Two streams of ours in one call: one ends, one breaks off.
+        for (error, expected) in [(None, Ok((3, 7))), (Some("broken"), Err("broken"))] {
+            let now = world.now();
+            let client = &mut guest.client;
+            let (_, uploads) = client.invoke_with(now, "Sums", &(), 2).expect("connected");
+            for item in [1, 2] {
+                client.upload(now, uploads[0], &item).expect("connected");
+                client.upload(now, uploads[1], &(item + 2)).expect("connected");
+            }
+            client.end_upload(now, uploads[0], None).expect("connected");
+            client.end_upload(now, uploads[1], error).expect("connected");
+            assert_eq!(client.upload(now, uploads[0], &1), Err(SendError::NotOpen));
+            assert_eq!(client.end_upload(now, uploads[1], None), Err(SendError::NotOpen));
+            let events = guest.pass(&mut world, MOMENT);
+            let [Event::Completed { outcome, .. }] = events.as_slice() else {
+                panic!("{events:?}")
+            };
+            match (outcome, expected) {
+                (Outcome::Result(sums), Ok(expected)) => assert_eq!(sums.read(), Ok(expected)),
+                (Outcome::Error(text), Err(expected)) => {
+                    assert!(text.ends_with(expected), "{text}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((guest.client.stray_completions(), guest.client.calls_waiting()), (0, 0));
+
+        // With the connection go its streams.
+        let (_, uploads) =
+            guest.client.invoke_with(world.now(), "Sums", &(), 2).expect("connected");
+        guest.pass(&mut world, MOMENT);
+        guest.peer.as_ref().expect("a socket").reset();
+        let events = guest.pass(&mut world, MOMENT);
+        assert!(matches!(events[0], Event::Completed { outcome: Outcome::Canceled, .. }));
+        assert_eq!(guest.client.upload(world.now(), uploads[0], &1), Err(SendError::NotOpen));
+    }
 }

@@ -93,9 +93,27 @@ fn bytes_come_back_over_a_websocket_as_text() {
 fn nothing_is_pinged_and_silence_is_no_end() {
     let (mut world, events) = echo();
     let mut wire = Wire::websocket(&mut world, "/echo");
-    world.pass(Duration::from_mins(30));
-    assert_eq!(wire.frames(&mut world), []);
+    world.pass(Duration::from_mins(31));
+    assert_eq!(wire.frames(&mut world), vec![Frame::Pong(Vec::new()); 15]);
     assert_eq!(log(&events), ["connected over WebSockets"]);
+    // An event stream has no frames.
+    let target = negotiated_at(&mut world, "/echo");
+    let mut stream = Stream::open(&mut world, &target);
+    assert_eq!(stream.chunks(&mut world), [":\r\n"]);
+    world.pass(Duration::from_mins(31));
+    assert_eq!(stream.chunks(&mut world), [""; 0]);
+}
+
+/// Found by seed 20 of the simulator: without the Pongs nothing is sent, and so nothing fails.
+#[test]
+fn regression_who_vanishes_from_a_websocket_without_a_hub_is_found_out() {
+    let (mut world, events) = echo();
+    let mut wire = Wire::websocket(&mut world, "/echo");
+    wire.vanish();
+    // Sent after 2 minutes, and given up by the kernel when nobody has acknowledged it.
+    world.pass(Duration::from_mins(5));
+    assert_eq!(log(&events).len(), 2);
+    assert!(world.is_quiet());
 }
 
 #[test]

@@ -230,10 +230,32 @@ fn t_cors_who_may_be_anybody_never_brings_credentials() {
 
 #[test]
 fn what_is_no_origin_cannot_be_allowed() {
-    for wrong in ["*", "null", "", "example", "http://", "http://a/", "http://a/b", "http://*.a"] {
-        let made = std::panic::catch_unwind(|| Cors::origins([wrong]));
-        assert!(made.is_err(), "{wrong:?}");
+    let told = |options: ConnectionOptions| -> Vec<String> {
+        options.mistakes().iter().map(ToString::to_string).collect()
+    };
+    for wrong in
+        ["null", "", "example", "http://", "http://a/", "http://a/b", "http://*.a", "a://b@c"]
+    {
+        let ends = format!(" = {wrong:?}: an origin is scheme://host or scheme://host:port");
+        let cors = open_to(Cors::origins([GOOD, wrong]));
+        assert_eq!(told(cors), [format!("cors.origins{ends}")]);
+        let allowed_origins = Origins::list([wrong, GOOD]);
+        let list = ConnectionOptions { allowed_origins, ..ConnectionOptions::default() };
+        assert_eq!(told(list), [format!("allowed_origins{ends}")]);
     }
+    assert_eq!(told(open_to(Cors::origins(["*"]))).len(), 1, "that is any_origin");
+    for right in ["http://a", "https://a.b:8443", "http://[::1]:80", "HTTPS://A", "app://x"] {
+        let allowed_origins = Origins::list([right, "*"]);
+        let options = ConnectionOptions { allowed_origins, ..open_to(Cors::origins([right])) };
+        assert_eq!(told(options), [""; 0]);
+    }
+    let cors = Cors::any_origin().methods(&["PATCH", "GE T"]).headers(&["x-a:", "*", "x-b"]);
+    let told = told(open_to(cors));
+    let begins =
+        ["cors.methods = \"GE T\": ", "cors.headers = \"x-a:\": ", "cors.headers = \"*\": "];
+    assert!(told.iter().zip(begins).all(|(told, begins)| told.starts_with(begins)), "{told:?}");
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(Cors::any_origin().any_method().any_header().mistakes(), []);
 }
 
 /// Asks for a WebSocket from a page.

@@ -26,6 +26,8 @@ pub(crate) struct Guest {
 pub(crate) enum Say<'a> {
     /// A call with an id: method and its arguments, as JSON.
     Call(&'a str, &'a str, &'a str),
+    /// A call of a stream.
+    Stream(&'a str, &'a str, &'a str),
     /// A call without one.
     Tell(&'a str, &'a str),
     Ping,
@@ -96,6 +98,15 @@ impl Guest {
             match *message {
                 Say::Call(id, method, arguments) => protocol
                     .write_invocation(&mut out, Some(id), method, values(arguments).as_slice())
+                    .expect("it can be written"),
+                Say::Stream(id, method, arguments) => protocol
+                    .write_stream_invocation(
+                        &mut out,
+                        id,
+                        method,
+                        values(arguments).as_slice(),
+                        &[],
+                    )
                     .expect("it can be written"),
                 Say::Tell(method, arguments) => protocol
                     .write_invocation(&mut out, None, method, values(arguments).as_slice())
@@ -201,6 +212,9 @@ fn describe(message: HubMessage<'_>) -> String {
                 Outcome::Error(error) => write!(text, " error {error}").expect("a text takes all"),
             }
             text
+        }
+        HubMessage::StreamItem { invocation_id, item } => {
+            format!("{invocation_id}: item {}", item.read::<Value>().expect("a value"))
         }
         HubMessage::Ping => "ping".into(),
         HubMessage::Close { error, allow_reconnect } => {

@@ -53,9 +53,3 @@ fn each_path_has_its_own_options_and_any_of_them_knows_the_token() {
     let answer = Wire::tcp(&mut world).upgrade(&mut world, &token, &[]);
     assert_eq!(answer.head.status(), 404, "and at no path of another one");
 }
-
-#[test]
-#[should_panic(expected = "also_at(\"/more\"): no hub of type world::hall::Hall is served yet")]
-fn a_hub_that_is_served_nowhere_has_no_more_paths() {
-    let _ = World::new(1).also_at::<Hall>("/more", &ConnectionOptions::default());
-}

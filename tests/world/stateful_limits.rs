@@ -266,3 +266,33 @@ fn all_together_have_a_limit_and_everybody_a_share_of_it() {
     world.pass(16 * SECOND);
     assert_eq!(world.sizes().1, 1);
 }
+
+/// A stream does not fill what is kept: it goes on when the client has acknowledged.
+#[test]
+fn a_stream_waits_for_acknowledgements_and_outlives_a_loss() {
+    for protocol in HubProtocolKind::ALL {
+        let mut world = small_hall();
+        let mut guest = Guest::new(&mut world, *protocol);
+        guest.say(&mut world, &[Say::Ack(1), Say::Stream("1", "Counter", "[100]")]);
+        let mut items: Vec<String> = guest.hear_calls(&mut world);
+        let first = items.len();
+        assert!((2..50).contains(&first), "{first} items pass the limit");
+        world.pass(SECOND);
+        assert_eq!(guest.hear_calls(&mut world).len(), 0, "and no more");
+        // While nobody is there the stream waits.
+        guest.wire.reset(&mut world);
+        world.pass(SECOND);
+        guest.come_back(&mut world);
+        let again = guest.hear_calls(&mut world);
+        assert_eq!(again[1..], items, "what was not acknowledged comes again");
+        while items.len() < 101 {
+            guest.say(&mut world, &[Say::Ack(number(items.len() + 1))]);
+            let more = guest.hear_calls(&mut world);
+            assert!(!more.is_empty(), "it goes on");
+            items.extend(more);
+        }
+        let distinct: std::collections::BTreeSet<&String> = items.iter().collect();
+        assert_eq!((items.len(), distinct.len()), (101, 101), "each once");
+        assert_eq!(world.counters(0).too_slow, 0);
+    }
+}

@@ -1,6 +1,8 @@
 //! Requests on their way in.
 
+use std::any::Any;
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::{fmt, mem};
 
 use super::body::{BodyDecoder, Piece, take};
@@ -37,6 +39,8 @@ pub struct Request<'a> {
     head: Cow<'a, str>,
     body: Payload<'a>,
     facts: Facts,
+    /// What a higher layer knows about it.
+    knowledge: Option<Rc<dyn Any>>,
 }
 
 enum Payload<'a> {
@@ -155,7 +159,7 @@ impl RequestReader {
             let facts = check_request(&head)?;
             let decoder = match facts.framing {
                 Framing::None | Framing::Length(0) => {
-                    return Ok(Some(Request { head, body: Payload::Lent(&mut []), facts }));
+                    return Ok(Some(Request::new(head, Payload::Lent(&mut []), facts)));
                 }
                 Framing::Length(length) => {
                     let decoder = BodyDecoder::with_length(length, limits)?;
@@ -163,7 +167,7 @@ impl RequestReader {
                         && length <= input.len()
                     {
                         let body = Payload::Lent(take(input, length));
-                        return Ok(Some(Request { head, body, facts }));
+                        return Ok(Some(Request::new(head, body, facts)));
                     }
                     decoder
                 }
@@ -184,7 +188,7 @@ impl RequestReader {
             }
         }
         let Pending { head, facts, body, .. } = *self.pending.take().expect("it is complete");
-        Ok(Some(Request { head: Cow::Owned(head), body: Payload::Collected(body), facts }))
+        Ok(Some(Request::new(Cow::Owned(head), Payload::Collected(body), facts)))
     }
 
     /// Takes a whole head, or keeps what there is of it.
@@ -245,6 +249,12 @@ pub(super) fn take_head<'a>(
 /// Room for what drips in, asked for at a time.
 const KEPT_BYTES: usize = 256;
 
+impl<'a> Request<'a> {
+    fn new(head: Cow<'a, str>, body: Payload<'a>, facts: Facts) -> Self {
+        Self { head, body, facts, knowledge: None }
+    }
+}
+
 impl Request<'_> {
     /// The method.
     pub fn method(&self) -> Method {
@@ -275,6 +285,31 @@ impl Request<'_> {
     /// All lookups in the head. Copy it with [`RequestHead::new`] to keep it.
     pub fn head(&self) -> Head<'_> {
         Head::new(&self.head)
+    }
+
+    /// The values of all cookies of that name; see [`Head::cookies`].
+    pub fn cookies(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.head().cookies(name)
+    }
+
+    /// Remembers what a higher layer knows about the request; one thing only.
+    pub(crate) fn know(&mut self, knowledge: Rc<dyn Any>) {
+        self.knowledge = Some(knowledge);
+    }
+
+    /// What was remembered, if it is a `T`.
+    pub(crate) fn knowledge<T: Any>(&self) -> Option<&T> {
+        self.knowledge.as_ref()?.downcast_ref()
+    }
+
+    /// A copy that lasts.
+    pub(crate) fn to_owned(&self) -> Request<'static> {
+        Request {
+            head: Cow::Owned(self.head.clone().into_owned()),
+            body: Payload::Collected(self.body().to_vec()),
+            facts: self.facts.clone(),
+            knowledge: self.knowledge.clone(),
+        }
     }
 
     /// An owned copy of the head.

@@ -57,9 +57,8 @@ pub enum HubProtocolKind {
     /// ([`classic`](crate::protocol::classic)). No handshake chooses it.
     ///
     /// It has calls, results and errors alone. An id is here the JSON of the id of the call
-    /// ([`classic::Id`](crate::protocol::classic::Id)). Calls name their hub, so they are written
-    /// by [`classic::write_call`](crate::protocol::classic::write_call) and read by
-    /// [`classic::Invocation`](crate::protocol::classic::Invocation).
+    /// ([`classic::Id`]). Calls name their hub, so they are written by [`classic::write_call`] and
+    /// read by [`classic::Invocation`].
     Classic,
 }
 

@@ -5,13 +5,18 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
-use super::Config;
 use super::names::{HubPath, Optional, Set};
+use super::table::{Wrong, in_order};
+use super::{Config, jwt};
+use crate::auth::Jwt;
 use crate::base::Mistake;
+use crate::classic::ClassicOptions;
+use crate::hub::HubOptions;
 use crate::raw::RawOptions;
 use crate::server::error::{ConfigMistake, ConfigPlace};
+use crate::transport::ConnectionOptions;
 
 /// What a configuration file says about endpoints, and everything that is wrong with it. It is
 /// applied when endpoints are added.
@@ -19,10 +24,12 @@ use crate::server::error::{ConfigMistake, ConfigPlace};
 pub struct Settings {
     file: PathBuf,
     server: Section<Config>,
+    jwt: Option<Jwt>,
     every_hub: Section<HubPath>,
     /// By normal path.
     hubs: BTreeMap<String, Section<HubPath>>,
     websockets: BTreeMap<String, Section<RawOptions>>,
+    classics: BTreeMap<String, Section<ClassicOptions>>,
     mistakes: Vec<ConfigMistake>,
 }
 
@@ -78,10 +85,20 @@ impl Settings {
             let start = name.span().start;
             match &**name.get_ref() {
                 "server" => settings.server = reader.section(start, ConfigPlace::Server, value),
+                "jwt" => {
+                    let folder = file.parent().unwrap_or(Path::new(""));
+                    match jwt::read(value, folder) {
+                        Ok(jwt) => settings.jwt = Some(jwt),
+                        Err(wrong) => reader.complain_about("", &ConfigPlace::Jwt, wrong),
+                    }
+                }
                 "hub" => settings.every_hub = reader.section(start, ConfigPlace::EveryHub, value),
                 "hubs" => settings.hubs = reader.sections(start, ConfigPlace::Hub, value),
                 "websockets" => {
                     settings.websockets = reader.sections(start, ConfigPlace::WebSocket, value);
+                }
+                "classic" => {
+                    settings.classics = reader.sections(start, ConfigPlace::Classic, value);
                 }
                 name => {
                     let text = format!("there is no section [{name}]: say one of {SECTIONS}");
@@ -94,6 +111,11 @@ impl Settings {
 
     pub(super) fn configure(&self, config: &mut Config) {
         self.server.apply(config, false);
+    }
+
+    /// The scheme that the file describes.
+    pub(in crate::server) fn jwt(&self) -> Option<&Jwt> {
+        self.jwt.as_ref()
     }
 
     /// The options of the hub at a path: what stands in its own section, else what code has set,
@@ -109,6 +131,30 @@ impl Settings {
         if let Some(section) = self.websockets.get(&normal(path)) {
             section.apply(options, false);
         }
+    }
+
+    pub(in crate::server) fn configure_classic(&self, path: &str, options: &mut ClassicOptions) {
+        if let Some(section) = self.classics.get(&normal(path)) {
+            section.apply(options, false);
+        }
+    }
+
+    /// Options of a hub in the section of a path that only makes connections: nobody reads them.
+    pub(in crate::server) fn idle(&self, path: &str) -> Vec<ConfigMistake> {
+        let Some(section) = self.hubs.get(&normal(path)) else { return Vec::new() };
+        let of_hubs = HubOptions::names();
+        let idle = section.settings.iter().filter(|setting| of_hubs.contains(&setting.option));
+        idle.map(|setting| {
+            let what = format!(
+                "{} has no effect on one more path of a hub, nor on connections without one: \
+                 there are {}",
+                setting.option,
+                ConnectionOptions::names().join(", ")
+            );
+            let at = Some((self.file.clone(), setting.line));
+            ConfigMistake { at, place: ConfigPlace::Hub(path.to_owned()), what }
+        })
+        .collect()
     }
 
     /// What is wrong with the file itself.
@@ -128,10 +174,12 @@ impl Settings {
             ConfigPlace::WebSocket(path) => {
                 self.websockets.get(&normal(path)).and_then(|own| own.line_of(option))
             }
-            ConfigPlace::File
-            | ConfigPlace::EveryHub
-            | ConfigPlace::Classic(_)
-            | ConfigPlace::Http(_) => None,
+            ConfigPlace::Classic(path) => {
+                self.classics.get(&normal(path)).and_then(|own| own.line_of(option))
+            }
+            ConfigPlace::File | ConfigPlace::Jwt | ConfigPlace::EveryHub | ConfigPlace::Http(_) => {
+                None
+            }
         };
         let at = line.map(|line| (self.file.clone(), line));
         ConfigMistake { at, place, what: mistake.to_string() }
@@ -143,7 +191,10 @@ impl Settings {
         let hubs = self.hubs.iter().map(|(path, own)| (ConfigPlace::Hub(path.clone()), own.line));
         let sockets = self.websockets.iter();
         let sockets = sockets.map(|(path, own)| (ConfigPlace::WebSocket(path.clone()), own.line));
-        let missing = hubs.chain(sockets).filter(|(place, _)| !is_served(place));
+        let classics = self.classics.iter();
+        let classics = classics.map(|(path, own)| (ConfigPlace::Classic(path.clone()), own.line));
+        let sections = hubs.chain(sockets).chain(classics);
+        let missing = sections.filter(|(place, _)| !is_served(place));
         missing
             .map(|(place, line)| {
                 let kind = |place: &ConfigPlace| std::mem::discriminant(place);
@@ -173,6 +224,21 @@ impl Reader<'_> {
     fn complain(&mut self, offset: usize, place: ConfigPlace, what: &str) {
         let at = Some((self.file.to_owned(), self.line(offset)));
         self.mistakes.push(ConfigMistake { at, place, what: what.to_owned() });
+    }
+
+    /// Says what is wrong with an option, or with a section, which has no name; each time with
+    /// what was written, if that is one line and may be seen.
+    fn complain_about(&mut self, name: &str, place: &ConfigPlace, wrong: Vec<Wrong>) {
+        for Wrong { at, below, written, what } in wrong {
+            let written = written.and_then(|span| self.text.get(span));
+            let name = format!("{name}{below}");
+            let what = match (name.trim_start_matches('.'), written) {
+                ("", _) => what,
+                (name, Some(text)) if !text.contains('\n') => format!("{name} = {text}: {what}"),
+                (name, _) => format!("{name}: {what}"),
+            };
+            self.complain(at, place.clone(), &what);
+        }
     }
 
     /// A section for each path.
@@ -213,17 +279,13 @@ impl Reader<'_> {
         for (name, value) in in_order(table) {
             let start = name.span().start;
             let name = name.get_ref();
-            let written = self.text.get(value.span()).unwrap_or_default().to_owned();
             match T::read(name, value) {
                 Some(Ok((option, set))) => {
                     section.settings.push(Setting { option, line: self.line(start), set });
                 }
-                Some(Err(error)) => {
-                    let what = format!("{name} = {written}: {}", error.message());
-                    self.complain(start, place.clone(), &what);
-                }
+                Some(Err(wrong)) => self.complain_about(name, &place, wrong),
                 None => {
-                    let names = T::NAMES.join(", ");
+                    let names = T::names().join(", ");
                     let what = format!("there is no option {name}: there are {names}");
                     self.complain(start, place.clone(), &what);
                 }
@@ -233,16 +295,10 @@ impl Reader<'_> {
     }
 }
 
-/// The entries of a table as they stand in the file.
-fn in_order(table: DeTable<'_>) -> Vec<(Spanned<DeString<'_>>, Spanned<DeValue<'_>>)> {
-    let mut entries: Vec<_> = table.into_iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-}
-
 /// Letter case and slashes around a path do not matter (COR-012).
 fn normal(path: &str) -> String {
     format!("/{}", path.trim_matches('/').to_ascii_lowercase())
 }
 
-const SECTIONS: &str = "[server], [hub], [hubs.\"/path\"], [websockets.\"/path\"]";
+const SECTIONS: &str =
+    "[server], [jwt], [hub], [hubs.\"/path\"], [websockets.\"/path\"], [classic.\"/path\"]";

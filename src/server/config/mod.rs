@@ -1,7 +1,10 @@
 //! What the operator decides.
 
+mod access;
 mod file;
+mod jwt;
 mod names;
+mod table;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -54,12 +57,15 @@ impl Config {
     ///
     /// [websockets."/ws/echo"]
     /// keep_alive_interval = "never"
+    ///
+    /// [classic."/signalr"]                    # clients of ASP.NET SignalR 2.x
+    /// transports = ["webSockets", "longPolling"]
     /// ```
     ///
     /// Names are those of the fields of [`Config`], [`HttpOptions`] and its limits (in `[server]`),
     /// of [`HubOptions`](crate::HubOptions) and [`ConnectionOptions`](crate::ConnectionOptions)
-    /// (for hubs), and of [`RawOptions`](crate::RawOptions); those of parts stand beside the
-    /// others. Times are texts, sizes are bytes.
+    /// (for hubs), of [`RawOptions`](crate::RawOptions), and of
+    /// [`ClassicOptions`](crate::ClassicOptions); those of parts stand beside the others. Times are texts, sizes are bytes.
     ///
     /// Each option of a hub is looked for by itself: in the section of its path, then in what code
     /// has set to something else than the default, then in the section of all hubs. Fields that
@@ -67,6 +73,51 @@ impl Config {
     ///
     /// Mistakes in the file, unknown names among them, are told by [`Server::run`](crate::Server)
     /// or the first turn of a [`Shard`](crate::Shard), together with those of code.
+    ///
+    /// Most values are plain. Those that are not:
+    ///
+    /// | option | is written as |
+    /// |---|---|
+    /// | `authorize` | `"everybody"`, `"signed_in"`, `"named"`; or a table of `roles` (one of them), `claims` (`{ team = ["blue", "red"] }`: one of the values each) and `has_claims` (all of them): whoever has all that |
+    /// | `allowed_origins` | `"same"`, `"any"`, or a list |
+    /// | `cors` | a table of `origins` (a list or `"any"`; must be there), `credentials` (true unless for any origin), `methods`, `headers` (a list or `"any"`) and `max_age` |
+    /// | `compression` | a table of the fields of [`Compression`](crate::Compression) |
+    /// | `rate_limit` | a table of `messages` and `bytes`, each `{ per_second = 60, burst = 120 }` |
+    /// | `maximum_receive_message_size` | bytes, or `"unlimited"` |
+    /// | `keep_alive_interval`, `keep_alive_timeout` of a WebSocket, `keep_alive` of a classic path | a time, or `"never"` |
+    /// | `keys` of a classic path | a list of keys of 32 bytes each, as 64 hexadecimal digits or base64: the first makes tokens, all are accepted |
+    ///
+    /// The section `[jwt]` adds a [`Jwt`](crate::Jwt) that is asked before the schemes of code.
+    /// Its keys are the methods of that: `issuer` and `audience` (a text or a list), `clock_skew`,
+    /// `user_claim`, `role_claim`, `cookie`, `token_bytes_max`, `tokens_remembered_max`; and `keys`, each with an
+    /// `algorithm` and one of `secret`, `secret_file`, `pem_file`, or with a `key_set_file` alone.
+    /// Files are looked for from where the configuration file is, and read once.
+    ///
+    /// ```toml
+    /// [jwt]
+    /// issuer = "https://login.example"
+    /// audience = ["game", "chat"]
+    ///
+    /// [[jwt.keys]]
+    /// key_set_file = "keys.json"
+    ///
+    /// [[jwt.keys]]
+    /// algorithm = "HS256"
+    /// secret_file = "/run/secrets/tokens"     # without the line end at its end
+    ///
+    /// [hub]
+    /// authorize = "signed_in"
+    ///
+    /// [hub.cors]
+    /// origins = ["https://app.example"]
+    /// max_age = "10m"
+    ///
+    /// [hubs."/news"]
+    /// authorize = "everybody"
+    ///
+    /// [hubs."/admin"]
+    /// authorize = { roles = ["admin", "operator"], claims = { team = "blue" } }
+    /// ```
     ///
     /// # Errors
     ///

@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::names::HubPath;
+use super::names::{HubPath, Optional as _};
 use super::{Config, Settings};
-use crate::auth::Origins;
+use crate::auth::{Cors, Origins, Policy};
+use crate::classic::ClassicOptions;
 use crate::hub::{HubOptions, Rate, RateLimit};
 use crate::io::DriverChoice;
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::negotiate::Transports;
+use crate::protocol::websocket::deflate::Compression;
 use crate::raw::RawOptions;
 use crate::server::error::{ConfigPlace, Error};
 
@@ -29,8 +31,7 @@ fn hub_at(settings: &Settings, path: &str) -> HubPath {
 
 #[test]
 fn every_option_of_a_file_arrives() {
-    let settings = read(
-        r#"
+    let text = r#"
         [server]
         listen = ["127.0.0.1:1", "[::1]:2"]
         shards = 3
@@ -46,6 +47,7 @@ fn every_option_of_a_file_arrives() {
         headers_max = 8
         body_bytes_max = 9
         chunk_overhead_bytes_max = 10
+        stateful_bytes_max = 11
 
         [hub]
         handshake_timeout = "1s"
@@ -74,6 +76,11 @@ fn every_option_of_a_file_arrives() {
         sub_protocols = ["c"]
         close_on_authentication_expiration = true
         allowed_origins = ["https://app.example"]
+        maximum_streams_per_client = 17
+        stream_buffer_capacity = 18
+        compression = { contexts_max = 19 }
+        authorize = "signed_in"
+        cors = { origins = ["https://app.example"] }
 
         [websockets."/ws"]
         message_bytes_max = 1
@@ -84,11 +91,13 @@ fn every_option_of_a_file_arrives() {
         sub_protocols = ["a", "b"]
         close_on_authentication_expiration = true
         allowed_origins = "any"
+        authorize = "named"
+        compression = {}
         soft_bytes = 4
         hard_bytes = 5
         stall_timeout = "6s"
-        "#,
-    );
+        "#;
+    let settings = read(text);
     assert_eq!(settings.mistakes(), []);
     let mut config = Config::default();
     settings.configure(&mut config);
@@ -103,6 +112,7 @@ fn every_option_of_a_file_arrives() {
     let limits = &http.limits;
     assert_eq!((limits.line_bytes_max, limits.headers_bytes_max, limits.headers_max), (6, 7, 8));
     assert_eq!((limits.body_bytes_max, limits.chunk_overhead_bytes_max), (9, 10));
+    assert_eq!(http.stateful_bytes_max, 11);
 
     let HubPath { hub, connection } = hub_at(&settings, "/any");
     assert_eq!(hub.handshake_timeout, seconds(1));
@@ -127,6 +137,11 @@ fn every_option_of_a_file_arrives() {
     assert!(connection.allow_stateful_reconnects);
     assert!(connection.close_on_authentication_expiration);
     assert_eq!(connection.allowed_origins, Origins::list(["https://app.example"]));
+    assert_eq!((hub.maximum_streams_per_client, hub.stream_buffer_capacity), (17, 18));
+    let compression = Compression { contexts_max: 19, ..Compression::default() };
+    assert_eq!(connection.compression, Some(compression));
+    assert_eq!(connection.authorize, Some(Policy::signed_in()));
+    assert_eq!(connection.cors, Some(Cors::origins(["https://app.example"])));
 
     let mut raw = RawOptions::default();
     settings.configure_websocket("/WS/", &mut raw);
@@ -138,6 +153,90 @@ fn every_option_of_a_file_arrives() {
     assert_eq!(raw.outbox.stall_timeout, seconds(6));
     assert!(raw.close_on_authentication_expiration);
     assert_eq!(raw.allowed_origins, Origins::Any);
+    assert_eq!(
+        (raw.authorize, raw.compression),
+        (Some(Policy::named()), Some(Compression::default()))
+    );
+    // Every name was there: one that is added and not tried is found here.
+    for name in [Config::names(), HubPath::names(), RawOptions::names()].concat() {
+        assert!(text.contains(&format!("        {name} = ")), "{name}");
+    }
+}
+
+#[test]
+fn every_option_of_a_classic_path() {
+    let text = r#"
+        [classic."/signalr"]
+        connection_timeout = "1m"
+        disconnect_timeout = "2m"
+        keep_alive = "3s"
+        transport_connect_timeout = "4s"
+        long_poll_delay = "5ms"
+        default_message_buffer_size = 6
+        message_buffer_bytes_max = 7
+        max_incoming_websocket_message_size = "unlimited"
+        calls_max = 8
+        enable_jsonp = true
+        enable_detailed_errors = true
+        enable_javascript_proxies = false
+        transports = ["foreverFrame", "longPolling"]
+        keys = ["iIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIg=", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"]
+        soft_bytes = 9
+        hard_bytes = 10
+        stall_timeout = "11s"
+        groups_max = 12
+        group_name_bytes_max = 13
+        authorize = "signed_in"
+        close_on_authentication_expiration = true
+        allowed_origins = "any"
+        cors = { origins = ["https://app.example"] }
+        "#;
+    let settings = read(text);
+    assert_eq!(settings.mistakes(), []);
+    let mut classic = ClassicOptions::default();
+    settings.configure_classic("/SignalR/", &mut classic);
+    let seconds = Duration::from_secs;
+    assert_eq!(
+        (classic.connection_timeout, classic.disconnect_timeout),
+        (seconds(60), seconds(120))
+    );
+    assert_eq!(classic.keep_alive, Some(seconds(3)));
+    assert_eq!(classic.transport_connect_timeout, seconds(4));
+    assert_eq!(classic.long_poll_delay, Duration::from_millis(5));
+    assert_eq!((classic.default_message_buffer_size, classic.message_buffer_bytes_max), (6, 7));
+    assert_eq!((classic.max_incoming_websocket_message_size, classic.calls_max), (None, 8));
+    assert!(classic.enable_jsonp && classic.enable_detailed_errors);
+    assert!(!classic.enable_javascript_proxies);
+    let transports = classic.transports;
+    assert!(transports.forever_frame && transports.long_polling);
+    assert!(!transports.web_sockets && !transports.server_sent_events);
+    assert_eq!(format!("{:?}", classic.keys), "Some(KeyRing(2 keys))");
+    let connection = &classic.connection;
+    assert_eq!((connection.outbox.soft_bytes, connection.outbox.hard_bytes), (9, 10));
+    assert_eq!(connection.outbox.stall_timeout, seconds(11));
+    assert_eq!((connection.groups_max, connection.group_name_bytes_max), (12, 13));
+    assert_eq!(connection.authorize, Some(Policy::signed_in()));
+    assert!(connection.close_on_authentication_expiration);
+    assert_eq!(connection.allowed_origins, Origins::Any);
+    assert_eq!(connection.cors, Some(Cors::origins(["https://app.example"])));
+    for name in ClassicOptions::names() {
+        assert!(text.contains(&format!("        {name} = ")), "{name}");
+    }
+}
+
+#[test]
+fn keys_are_not_repeated_in_mistakes() {
+    assert_eq!(
+        mistakes(
+            "[classic.'/a']\nkeys = ['a secret']\n[classic.'/b']\nkeys = []\n\
+             [classic.'/c']\nkeys = 'another secret'\n"
+        ),
+        [
+            "t.toml:2: classic /a: keys: a key is 32 bytes: 64 hexadecimal digits, or base64",
+            "t.toml:4: classic /b: keys: there must be one key at least",
+            "t.toml:6: classic /c: keys: a list of keys is expected, the newest first",
+        ]
+    );
 }
 
 #[test]
@@ -188,7 +287,7 @@ fn all_mistakes_of_a_file_are_told_with_their_lines() {
         "t.toml:12: hub /chat: rate_limit = { words = 1 }: unknown field `words`",
         "t.toml:13: hub /CHAT/: there are two sections for this path",
         "t.toml:15: websocket /ws: this is a section, not an option",
-        "t.toml:16: file: there is no section [client]: say one of [server], [hub], ",
+        "t.toml:16: file: there is no section [client]: say one of [server], [jwt], [hub], ",
     ];
     for begin in begins {
         let found = told.iter().filter(|mistake| mistake.starts_with(begin)).count();
@@ -224,4 +323,20 @@ fn sections_for_paths_that_are_not_served_are_told() {
             "t.toml:3: websocket /chat: nothing of the kind is served there; there are: none",
         ]
     );
+}
+
+#[test]
+fn what_concerns_a_hub_has_no_place_where_only_connections_are_made() {
+    let text = "[hub]\nkeep_alive_interval = '2s'\n[hubs.'/More/']\nclose_timeout = '3s'\n\
+        keep_alive_interval = '4s'\nrate_limit = {}\n[hubs.'/chat']\nhandshake_timeout = '1s'\n";
+    let settings = read(text);
+    let told: Vec<String> = settings.idle("/more").iter().map(ToString::to_string).collect();
+    let begins = ["t.toml:5: hub /more: keep_alive_interval", "t.toml:6: hub /more: rate_limit"];
+    assert_eq!(told.len(), begins.len(), "{told:?}");
+    for (told, begins) in told.iter().zip(begins) {
+        let whole = format!("{begins} has no effect on one more path of a hub, ");
+        assert!(told.starts_with(&whole) && told.contains("there are application_max_"), "{told}");
+        assert!(!told.contains("handshake_timeout"), "{told}");
+    }
+    assert_eq!(settings.idle("/other"), []);
 }

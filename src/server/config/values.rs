@@ -4,13 +4,18 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{Deserializer, Error as _, IntoDeserializer as _};
+use toml::Spanned;
+use toml::de::DeValue;
 
-use crate::auth::Origins;
+use super::table::{Keys, Written, Wrong};
+use crate::auth::KeyRing;
+use crate::classic::ClassicTransports;
 use crate::hub::{Rate, RateLimit};
 use crate::io::DriverChoice;
 use crate::protocol::hub_protocol::HubProtocolKind;
 use crate::protocol::negotiate::Transports;
+use crate::protocol::websocket::deflate::Compression;
 
 /// A time as text: `"15s"`, `"1m 30s"`, `"250ms"`.
 #[derive(Deserialize)]
@@ -85,31 +90,6 @@ impl From<Driver> for DriverChoice {
     }
 }
 
-/// Origins, or the words `"same"` and `"any"`.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a list of origins, \"same\" or \"any\"")]
-pub(super) enum AllowedOrigins {
-    List(Vec<String>),
-    Word(OriginWord),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum OriginWord {
-    Same,
-    Any,
-}
-
-impl From<AllowedOrigins> for Origins {
-    fn from(origins: AllowedOrigins) -> Self {
-        match origins {
-            AllowedOrigins::List(list) => Self::List(list),
-            AllowedOrigins::Word(OriginWord::Same) => Self::SameOrigin,
-            AllowedOrigins::Word(OriginWord::Any) => Self::Any,
-        }
-    }
-}
-
 /// Names of transports, as in negotiation.
 #[derive(Deserialize)]
 #[serde(transparent)]
@@ -131,6 +111,61 @@ impl From<TransportNames> for Transports {
                 TransportName::LongPolling => Self::LONG_POLLING,
             }
         })
+    }
+}
+
+/// Names of the transports of classic SignalR.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct ClassicTransportNames(Vec<ClassicTransportName>);
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ClassicTransportName {
+    WebSockets,
+    ServerSentEvents,
+    ForeverFrame,
+    LongPolling,
+}
+
+impl From<ClassicTransportNames> for ClassicTransports {
+    fn from(ClassicTransportNames(names): ClassicTransportNames) -> Self {
+        Self {
+            web_sockets: names.contains(&ClassicTransportName::WebSockets),
+            server_sent_events: names.contains(&ClassicTransportName::ServerSentEvents),
+            forever_frame: names.contains(&ClassicTransportName::ForeverFrame),
+            long_polling: names.contains(&ClassicTransportName::LongPolling),
+        }
+    }
+}
+
+/// The keys of tokens: the first makes them, all of them are accepted.
+pub(super) struct KeyTexts(KeyRing);
+
+impl Written for KeyTexts {
+    fn read(value: Spanned<DeValue<'_>>) -> Result<Self, Vec<Wrong>> {
+        let at = value.span().start;
+        // What stands there is nobody's business.
+        let wrong = |what: &str| {
+            vec![Wrong { at, below: String::new(), written: None, what: what.to_owned() }]
+        };
+        let texts = Vec::<String>::deserialize(value.into_deserializer());
+        let texts = texts.map_err(|_| wrong("a list of keys is expected, the newest first"))?;
+        let mut ring: Option<KeyRing> = None;
+        for text in &texts {
+            let next = match ring {
+                None => KeyRing::from_text(text),
+                Some(ring) => ring.accept_text(text),
+            };
+            ring = Some(next.map_err(|error| wrong(&error.to_string()))?);
+        }
+        ring.map(Self).ok_or_else(|| wrong("there must be one key at least"))
+    }
+}
+
+impl From<KeyTexts> for Option<KeyRing> {
+    fn from(KeyTexts(keys): KeyTexts) -> Self {
+        Some(keys)
     }
 }
 
@@ -176,5 +211,35 @@ impl From<RateLimits> for Option<RateLimit> {
     fn from(limits: RateLimits) -> Self {
         let rate = |PerSecond { per_second, burst }| Rate { per_second, burst };
         Some(RateLimit { messages: limits.messages.map(rate), bytes: limits.bytes.map(rate) })
+    }
+}
+
+/// `{ message_bytes_min = 256, … }`: what is not said is as by default.
+pub(super) struct CompressionTable(Compression);
+
+impl Written for CompressionTable {
+    fn read(value: Spanned<DeValue<'_>>) -> Result<Self, Vec<Wrong>> {
+        let mut keys = Keys::of(value, "a table; an empty one for the defaults")?;
+        let usual = Compression::default();
+        let compression = Compression {
+            server_no_context_takeover: keys
+                .take("server_no_context_takeover")
+                .unwrap_or(usual.server_no_context_takeover),
+            client_no_context_takeover: keys
+                .take("client_no_context_takeover")
+                .unwrap_or(usual.client_no_context_takeover),
+            server_max_window_bits: keys
+                .take("server_max_window_bits")
+                .unwrap_or(usual.server_max_window_bits),
+            message_bytes_min: keys.take("message_bytes_min").unwrap_or(usual.message_bytes_min),
+            contexts_max: keys.take("contexts_max").unwrap_or(usual.contexts_max),
+        };
+        keys.end(Self(compression))
+    }
+}
+
+impl From<CompressionTable> for Option<Compression> {
+    fn from(CompressionTable(compression): CompressionTable) -> Self {
+        Some(compression)
     }
 }

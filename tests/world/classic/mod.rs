@@ -1,5 +1,9 @@
 //! Classic SignalR 2.x, LEG-001 to LEG-127, on the wire and in virtual time.
 
+mod calls;
 mod guest;
+mod limits;
+mod persistent;
 mod receiving;
+mod requests;
 mod room;

@@ -115,14 +115,13 @@ async fn slow_count<K: Kind>(call: Call<Work<K>>, mut words: Words, ms: u64) -> 
 
 async fn upload_and_tell<K: Kind>(call: Call<Work<K>>, numbers: Upload<i32>) {
     let id = call.connection_id();
+    // Asked for while the connection is there.
+    let page = Page::of(&call).await;
     match read_sum(numbers).await {
         Ok(sum) => {
             call.hub(move |_, clients| clients.client(id).send("Uploaded", (sum,)).ignore()).await;
         }
-        Err(error) => {
-            let page = Page::of(&call).await;
-            page.note(format!("upload-failed {id} {}", error.type_name()));
-        }
+        Err(error) => page.note(format!("upload-failed {id} {}", error.type_name())),
     }
 }
 
