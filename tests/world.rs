@@ -11,6 +11,8 @@ mod auth;
 mod calls;
 #[path = "world/client.rs"]
 mod client;
+#[path = "world/collisions.rs"]
+mod collisions;
 #[path = "world/compressed.rs"]
 mod compressed;
 #[path = "world/connections.rs"]

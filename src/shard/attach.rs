@@ -142,7 +142,11 @@ impl Engine {
             return polled.map_err(uncached);
         };
         from_our_pages(mount, request)?;
-        let key = if id.is_some() {
+        let key = if let Some(token) = id {
+            if self.registry.by_token(mount.world, token).is_none() {
+                // The one refusal that has no content type (§1.4).
+                return Err(Response::new(404).body(UNKNOWN_TOKEN.as_bytes()));
+            }
             let key = self.named(mount, http, id)?;
             if self.registry.get(key).is_some_and(Connection::is_resumable) {
                 offers(mount, Transport::WebSockets)?;
@@ -171,7 +175,7 @@ impl Engine {
     ) -> Result<ConnectionKey, Response<'static>> {
         let id = id.ok_or_else(|| Response::text(400, "Connection ID required"))?;
         let known = self.registry.by_token(mount.world, id);
-        let key = known.ok_or_else(|| Response::text(404, "No Connection with that ID"))?;
+        let key = known.ok_or_else(|| Response::text(404, UNKNOWN_TOKEN))?;
         match self.registry.get(key) {
             Some(known) if is_stranger(known, http.identity.as_deref()) => Err(forbidden()),
             _ => Ok(key),
@@ -285,6 +289,7 @@ impl Engine {
                 connection: key,
                 pong: None,
                 peer_closed: false,
+                broken: false,
                 held: None,
             });
         }
@@ -378,6 +383,9 @@ fn offers(mount: &Mount, transport: Transport) -> Result<(), Response<'static>> 
     let text = format!("{transport} transport not supported by this end point type");
     Err(Response::new(404).content_type("text/plain").body(text.into_bytes()))
 }
+
+/// What nobody is known by; perhaps no more (§1.4).
+const UNKNOWN_TOKEN: &str = "No Connection with that ID";
 
 fn too_many() -> Response<'static> {
     Response::text(503, "Too many connections.").header("Retry-After", "5")

@@ -66,6 +66,9 @@ impl Engine {
                 self.close_socket(socket_key, false);
             } else if connection.cut {
                 self.close_socket(socket_key, true);
+            } else if websocket.broken {
+                self.part(key);
+                self.linger(socket_key);
             }
             if is_held {
                 self.registry.wait(key);

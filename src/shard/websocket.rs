@@ -162,6 +162,13 @@ impl Engine {
     fn violated(&mut self, key: ConnectionKey, violation: Violation) {
         let Violation { code, text } = violation;
         tracing::debug!(code, text, "a peer broke the WebSocket protocol");
+        if let Some(connection) = self.registry.get(key)
+            && let Some(socket) = connection.socket
+            && let Some(socket) = self.sockets.get_mut(socket)
+            && let SocketStage::WebSocket(stage) = &mut socket.stage
+        {
+            stage.broken = true;
+        }
         self.registry.end(key, Closed::WebSocket { code, detail: text });
     }
 

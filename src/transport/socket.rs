@@ -116,6 +116,8 @@ pub struct WebSocketStage {
     pub pong: Option<Box<[u8]>>,
     /// The client's Close frame has come.
     pub peer_closed: bool,
+    /// The client broke the protocol: its Close frame is not waited for (RFC 6455 §7.1.7).
+    pub broken: bool,
     /// What has come and waits.
     pub held: Option<Box<Held>>,
 }

@@ -1,6 +1,9 @@
 // Runs the clients of other languages against the functional host, once for each driver:
 //
-//     node tests/clients/languages.js java|python [epoll|uring]...
+//     node tests/clients/languages.js go|java|python [epoll|uring]...
+//
+// Java and Python have clients of their own there. The one in Go is ours: written from the specification of the wire
+// alone, as no library could be used, and stricter than any library would be.
 //
 // Quiet while tests pass; the last line is `N passed, N failed`.
 
@@ -13,6 +16,7 @@ const HERE = fileURLToPath(new URL(".", import.meta.url));
 
 /** What runs the tests of a language, and what it says about them. */
 const SUITES = {
+  go: { command: ["sh", "-c", "! gofmt -l . | grep . && go vet ./... && go test -count=1 -parallel 16 -v ./..."], count: countGo },
   java: { command: ["mvn", "--batch-mode", "--no-transfer-progress", "test"], count: countSurefire },
   python: { command: [".venv/bin/python", "-m", "pytest"], count: countPytest },
 };
@@ -66,6 +70,18 @@ function runSuite(url) {
     child.once("error", reject);
     child.once("close", (code) => resolve({ output, code }));
   });
+}
+
+/**
+ * `go test -v` has a line for each test, `--- PASS: Name (0.1s)`. A test that has others below it counts by those;
+ * one that was skipped did not pass.
+ */
+function countGo(output) {
+  const tests = [...output.matchAll(/^ *--- (PASS|FAIL|SKIP): (\S+) \(/gm)].map(([, outcome, name]) => ({ outcome, name }));
+  const above = new Set(tests.flatMap(({ name }) => name.split("/").map((_, end, parts) => parts.slice(0, end).join("/"))));
+  const single = tests.filter(({ name }) => !above.has(name));
+  const passed = single.filter(({ outcome }) => outcome === "PASS").length;
+  return { passed, failed: single.length - passed };
 }
 
 /** Surefire ends with `Tests run: N, Failures: N, Errors: N, Skipped: N`; a test that was skipped did not pass. */

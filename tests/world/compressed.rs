@@ -116,14 +116,14 @@ fn cor_162_nothing_is_compressed_unless_the_server_says_so_and_the_client_offers
     client.wire.frame(&mut world, OpCode::Text, true, LINE.as_bytes());
     assert_eq!(client.hear(&mut world), (vec![text(LINE)], vec![]));
     client.send(&mut world, OpCode::Text, b"x");
-    assert_eq!(client.hear(&mut world).0, [close(1002)]);
+    assert_eq!(client.hear(&mut world).0, [close(1002), Frame::End]);
 
     let mut world = self::world(&raw(Compression::default()));
     for offer in ["x-other", "permessage-deflate; server_max_window_bits=8"] {
         let (mut client, agreed) = Client::open(&mut world, "/echo", offer);
         assert_eq!(agreed, None);
         client.send(&mut world, OpCode::Text, b"x");
-        assert_eq!(client.hear(&mut world).0, [close(1002)]);
+        assert_eq!(client.hear(&mut world).0, [close(1002), Frame::End]);
     }
 }
 
@@ -236,7 +236,7 @@ fn the_bit_stands_on_the_first_frame_of_a_message_alone() {
         let mut world = world(&raw(Compression::default()));
         let mut client = Client::with(&mut world, OFFER);
         client.wire.bytes(&mut world, &wrong);
-        assert_eq!(client.hear(&mut world).0, [close(1002)], "{wrong:02x?}");
+        assert_eq!(client.hear(&mut world).0, [close(1002), Frame::End], "{wrong:02x?}");
     }
 }
 
@@ -252,7 +252,7 @@ fn what_cannot_be_inflated_or_is_no_text_is_1007() {
         let mut world = world(&raw(Compression::default()));
         let mut client = Client::with(&mut world, OFFER);
         client.wire.bytes(&mut world, &frame(code, true, 0x40, &payload));
-        assert_eq!(client.hear(&mut world).0, [close(1007)], "{payload:02x?}");
+        assert_eq!(client.hear(&mut world).0, [close(1007), Frame::End], "{payload:02x?}");
         client.wire.close_frame(&mut world, 1000, "");
         assert!(world.is_quiet());
     }
@@ -269,7 +269,7 @@ fn the_limit_of_a_message_counts_what_comes_out() {
             assert_eq!(client.hear(&mut world).0, [], "at the limit");
             let more = [&message[..], b"x"].concat();
             client.send(&mut world, OpCode::Binary, &more);
-            assert_eq!(client.hear(&mut world).0, [close(1009)], "one past it");
+            assert_eq!(client.hear(&mut world).0, [close(1009), Frame::End], "one past it");
         }
     }
     // What its frames announce is bounded too: twice as much, and 64 bytes.
@@ -306,7 +306,7 @@ fn bombs_are_refused_whatever_their_ratio() {
             bytes.extend_from_slice(&frame(code, false, bits, piece));
         }
         client.wire.offer(&mut world, &bytes);
-        assert_eq!(client.hear(&mut world).0, [close(1009)], "in frames of {size}");
+        assert_eq!(client.hear(&mut world).0, [close(1009), Frame::End], "in frames of {size}");
         other.send(&mut world, OpCode::Text, LINE.as_bytes());
         assert_eq!(other.hear(&mut world).0, [text(LINE)]);
     }

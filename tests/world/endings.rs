@@ -72,7 +72,7 @@ fn cor_043_a_text_that_is_no_utf_8_ends_with_1007() {
     let mut world = hall();
     let mut wire = guest(&mut world);
     wire.frame(&mut world, OpCode::Text, true, b"\xff\xfe");
-    assert_eq!(wire.frames(&mut world), [Frame::Close(Some(1007), String::new())]);
+    assert_eq!(wire.frames(&mut world), [Frame::Close(Some(1007), String::new()), Frame::End]);
     let log = log(&mut world);
     assert!(log[1].starts_with("WebSocketException: "), "{log:?}");
 }
@@ -90,8 +90,37 @@ fn frames_against_the_protocol_end_with_1002() {
         let mut world = hall();
         let mut wire = guest(&mut world);
         wire.bytes(&mut world, bytes);
-        assert_eq!(wire.frames(&mut world), [Frame::Close(Some(1002), String::new())], "{bytes:?}");
+        let end = [Frame::Close(Some(1002), String::new()), Frame::End];
+        assert_eq!(wire.frames(&mut world), end, "{bytes:?}");
     }
+}
+
+/// Nothing more is read from such a peer, so its Close frame is not waited for (RFC 6455 §7.1.7).
+#[test]
+fn after_a_broken_frame_the_tcp_connection_ends_at_once_and_not_by_a_reset() {
+    let mut world = hall();
+    let mut wire = guest(&mut world);
+    // What comes behind the broken frame must not turn the end into a reset.
+    wire.bytes(&mut world, b"\x83\x81\x01\x01\x01\x01x and more, of no form");
+    wire.bytes(&mut world, b"more");
+    world.settle();
+    assert_eq!(world.sizes(), (1, 0), "the connection is gone already");
+    let end = [Frame::Close(Some(1002), String::new()), Frame::End];
+    assert_eq!(wire.frames(&mut world), end);
+    assert!(world.is_quiet());
+}
+
+#[test]
+fn who_stays_after_a_broken_frame_is_cut() {
+    let mut world = hall();
+    let mut wire = guest(&mut world);
+    wire.bytes(&mut world, b"\x83\x81\x01\x01\x01\x01x");
+    world.pass(Duration::from_millis(4_990));
+    assert_eq!(world.sizes(), (1, 0));
+    world.pass(Duration::from_millis(20));
+    assert_eq!(world.sizes(), (0, 0));
+    let end = [Frame::Close(Some(1002), String::new()), Frame::Reset];
+    assert_eq!(wire.frames(&mut world), end);
 }
 
 #[test]

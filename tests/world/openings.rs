@@ -31,6 +31,20 @@ fn cor_010_a_negotiated_connection_left_alone_is_forgotten() {
     assert!(log(&mut world).is_empty(), "the hub never heard of it");
 }
 
+/// As recorded: `statuses-without-connection`. Every other refusal has one.
+#[test]
+fn cor_015_a_websocket_for_an_unknown_token_is_refused_without_a_content_type() {
+    let mut world = hall();
+    let unknown = Wire::tcp(&mut world).upgrade(&mut world, "/hub?id=unknown", &[]);
+    assert_eq!((unknown.head.status(), &*unknown.body), (404, "No Connection with that ID"));
+    assert_eq!(unknown.head.header("content-type"), None);
+    let target = format!("/hub?id={}", token(&mut world));
+    let _first = Wire::hub(&mut world, &target);
+    let second = Wire::tcp(&mut world).upgrade(&mut world, &target, &[]);
+    assert_eq!(second.head.status(), 409);
+    assert_eq!(second.head.header("content-type"), Some("text/plain"));
+}
+
 #[test]
 fn cor_018_a_second_websocket_is_refused_and_the_first_keeps_working() {
     let mut world = hall();

@@ -315,12 +315,12 @@ fn a_message_at_the_limit_passes_and_one_byte_more_is_1009() {
     wire.frame(&mut world, OpCode::Continuation, true, b"c");
     assert_eq!(wire.frames(&mut world), [Frame::Text("abc".into())]);
     wire.frame(&mut world, OpCode::Binary, true, &[7; 1_001]);
-    assert_eq!(wire.frames(&mut world), [close(1009, "")]);
+    assert_eq!(wire.frames(&mut world), [close(1009, ""), Frame::End]);
 
     let (mut world, mut wire, _) = open(&options);
     wire.frame(&mut world, OpCode::Text, false, b"a");
     for _ in 0..3 {
         wire.frame(&mut world, OpCode::Continuation, false, b"b");
     }
-    assert_eq!(wire.frames(&mut world), [close(1009, "")]);
+    assert_eq!(wire.frames(&mut world), [close(1009, ""), Frame::End]);
 }
