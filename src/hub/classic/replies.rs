@@ -70,13 +70,11 @@ impl Registry {
     /// The state that came with a call.
     pub(in crate::hub) fn client_state(&mut self, number: Option<u64>) -> &mut ClientState {
         let reply = number.and_then(|number| self.classic.replies.get_mut(&number));
-        match reply {
-            Some(reply) => &mut reply.asked.state,
-            None => {
-                self.classic.nobody = ClientState::default();
-                &mut self.classic.nobody
-            }
+        if let Some(reply) = reply {
+            return &mut reply.asked.state;
         }
+        self.classic.nobody = ClientState::default();
+        &mut self.classic.nobody
     }
 
     /// The query of the request that brought a call, if it was not the WebSocket.

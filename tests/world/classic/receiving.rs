@@ -10,11 +10,11 @@ use super::room::{events, room};
 use crate::web::Stream;
 
 fn welcome() -> serde_json::Value {
-    client_call("RoomHub", "welcome", json!(["hi"]))
+    client_call("RoomHub", "welcome", &json!(["hi"]))
 }
 
 fn message(text: &str) -> serde_json::Value {
-    client_call("RoomHub", "message", json!([text]))
+    client_call("RoomHub", "message", &json!([text]))
 }
 
 #[test]
