@@ -153,6 +153,7 @@ impl Model for Hubs {
             path,
             hub: call.hub.as_ref().into(),
             method: call.method.as_ref().into(),
+            id: call.id.as_json().into(),
             state: call.state.map(ClientState::read).unwrap_or_default(),
             query: query.map(Into::into),
         };

@@ -167,6 +167,8 @@ impl Engine {
         self.return_calls();
         self.advance_drain();
         self.settle();
+        // Connections that ended just now have left answers to requests that waited for them.
+        self.return_calls();
         self.flush();
         &mut self.ops
     }

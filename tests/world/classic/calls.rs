@@ -125,6 +125,38 @@ fn leg_060_progress_comes_among_the_messages_and_before_the_result() {
     assert_eq!(heard.last(), Some(&json!({"R": "job done", "I": "0"})));
 }
 
+/// The method goes on, and nobody keeps anything for its answer.
+#[test]
+fn a_request_for_a_call_is_answered_when_its_connection_ends() {
+    let mut world = room();
+    let mut guest = Guest::new(&mut world);
+    let slow = guest.invocation("Later", &json!(["late", 300]));
+    let mut wire = tickhub::sim::Wire::tcp(&mut world);
+    let target = guest.target("send", "serverSentEvents", "");
+    wire.ask(&mut world, "POST", &target, &[], format!("data={}", percent(&slow)).as_bytes());
+    assert!(wire.try_answer(&mut world).is_none());
+    guest.abort(&mut world);
+    let text = r#"{"I":"0","E":"There was an error invoking Hub method 'roomhub.Later'."}"#;
+    assert_eq!(wire.answer(&mut world).body, text);
+    wire.close(&mut world);
+    world.pass(Duration::from_secs(1));
+    assert!(world.is_quiet());
+}
+
+#[test]
+fn a_classic_client_cannot_be_asked() {
+    let detailed = ClassicOptions { enable_detailed_errors: true, ..ClassicOptions::default() };
+    let mut world = room_with(&detailed);
+    let mut guest = Guest::new(&mut world);
+    let mut wire = guest.websocket(&mut world);
+    texts(&mut wire, &mut world);
+    let call = guest.invocation("AskMe", &json!([]));
+    say(&mut wire, &mut world, &call);
+    let answer: Value = serde_json::from_str(&texts(&mut wire, &mut world)[0]).expect("JSON");
+    let text = format!("Connection '{}' is one of classic SignalR, and cannot be asked.", guest.id);
+    assert_eq!(answer["E"], json!(text));
+}
+
 #[test]
 fn leg_064_names_of_hubs_are_checked() {
     for name in ["a.b", "", "a b"] {
