@@ -11,11 +11,11 @@ use crate::protocol::http::Head;
 /// send and answers with any value.
 ///
 /// ```no_run
-/// use tickhub::{ClassicOptions, HubError, `PersistentConnection`, PersistentContext, Shard};
+/// use tickhub::{ClassicOptions, HubError, PersistentConnection, PersistentContext, Shard};
 ///
 /// struct Echo;
 ///
-/// impl `PersistentConnection` for Echo {
+/// impl PersistentConnection for Echo {
 ///     type State = ();
 ///     fn on_received(
 ///         &mut self,
