@@ -55,7 +55,7 @@ const NOT_YET: &[(&str, &str)] = &[];
 const DRIVERS: [&str; 2] = ["epoll", "uring"];
 
 /// Scenarios wait much and compute little, so many of them run at a time.
-const SCENARIOS_AT_A_TIME: usize = 12;
+const SCENARIOS_AT_A_TIME: usize = 16;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

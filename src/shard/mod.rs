@@ -52,7 +52,7 @@ pub(crate) struct Engine {
     hubs: HubTable,
     /// The classic mounts among them, by their world.
     classics: HashMap<u16, SharedMount>,
-    /// The first PersistentConnection of each type.
+    /// The first `PersistentConnection` of each type.
     persistents: HashMap<TypeId, Rc<dyn Any>>,
     routes: Routes,
     before: Vec<Before>,
@@ -167,6 +167,8 @@ impl Engine {
         self.return_calls();
         self.advance_drain();
         self.settle();
+        // Connections that ended just now have left answers to requests that waited for them.
+        self.return_calls();
         self.flush();
         &mut self.ops
     }
@@ -199,7 +201,7 @@ impl Engine {
         Some(work(hub, &mut clients))
     }
 
-    /// Runs `work` with the first PersistentConnection of type `P`. `None`: there is none.
+    /// Runs `work` with the first `PersistentConnection` of type `P`. `None`: there is none.
     pub(crate) fn enter_persistent<P: PersistentConnection, T>(
         &mut self,
         work: impl FnOnce(&mut P, &mut Peers<'_>) -> T,

@@ -328,8 +328,12 @@ impl Play {
         mut is_done: impl FnMut(&mut Self) -> bool,
     ) -> Result<(), String> {
         let limit = self.world.now() + LIVENESS_MAX;
-        let mut quiet = 0;
+        let (mut quiet, mut rounds) = (0, 0);
         loop {
+            rounds += 1;
+            if rounds > ROUNDS_MAX {
+                return Err(format!("something never stops; {}", self.complaint(what)));
+            }
             let mut moved = false;
             for shard in 0..self.world.shards() {
                 moved |= self.world.turn(shard)? != Turn::default();
@@ -354,7 +358,7 @@ impl Play {
             }
             let next = self.next_deadline().unwrap_or(limit).max(now + MOMENT);
             self.world.set_now(next.min(now + Duration::from_secs(1)));
-            quiet = 0;
+            (quiet, rounds) = (0, 0);
         }
     }
 
@@ -409,5 +413,8 @@ fn dials(rng: &mut Rng) -> Dials {
 /// How long it may take until everything is well again: reconnects (42 s), time-outs of
 /// half-open sockets and the longest of all, the idle time of HTTP (130 s).
 const LIVENESS_MAX: Duration = Duration::from_secs(400);
+
+/// How often everybody has a turn before the time must pass.
+const ROUNDS_MAX: u32 = 100_000;
 
 const MOMENT: Duration = Duration::from_micros(100);

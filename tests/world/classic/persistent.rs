@@ -1,4 +1,4 @@
-//! PersistentConnection: data without names.
+//! `PersistentConnection`: data without names.
 
 use std::time::Duration;
 
