@@ -83,11 +83,11 @@ export async function generations(tools) {
   });
 
   await check("another transport is picked in the room", async () => {
-    await pages.Wes.getByLabel("Transport").selectOption("longPolling");
+    await pages.Wes.getByRole("combobox", { name: "Transport" }).selectOption("longPolling");
     await inUse(pages.Wes, "longPolling").waitFor();
     await connected(pages.Wes);
     await message(pages.Wes, "Hello from the newer client 👋").waitFor();
-    await pages.Wes.getByLabel("Transport").selectOption("automatic");
+    await pages.Wes.getByRole("combobox", { name: "Transport" }).selectOption("automatic");
     await inUse(pages.Wes, "webSockets").waitFor();
     await connected(pages.Wes);
     await core.locator("#members-count", { hasText: "(5)" }).waitFor();
@@ -125,9 +125,11 @@ async function cutAndBack({ check, open, server, core }) {
       await join(page, "Cut", ROOM);
       await notice(core, "Cut joined").waitFor();
       page.watch.outage(true);
-      proxy.cut();
+      // The client waits for two seconds before it says so, and is back at once where it is let in.
+      proxy.refuse();
       await say(core, "While Cut was away");
       await state(page, "Reconnecting").waitFor();
+      proxy.refuse(0);
       await connected(page);
       await message(page, "While Cut was away").waitFor();
       page.watch.outage(false);
