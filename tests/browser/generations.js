@@ -129,7 +129,7 @@ async function cutAndBack({ check, open, server, core }) {
       proxy.refuse();
       await say(core, "While Cut was away");
       await state(page, "Reconnecting").waitFor();
-      proxy.refuse(0);
+      proxy.admit();
       await connected(page);
       await message(page, "While Cut was away").waitFor();
       page.watch.outage(false);

@@ -54,6 +54,11 @@ export class Proxy {
     this.cut();
   }
 
+  /** Lets everybody through again. */
+  admit() {
+    this.#refusals = 0;
+  }
+
   /** From now on WebSockets are opened, and then hear nothing. */
   muteWebSockets() {
     this.#mutesWebSockets = true;
