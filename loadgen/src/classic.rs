@@ -24,6 +24,8 @@ pub(crate) struct Listener {
     /// For the server, and for the client.
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
+    /// What came before the client's handshake, which it may only read after the answer to that.
+    early: Option<Vec<u8>>,
 }
 
 /// Where classic clients go, and the hub that they listen to.
@@ -73,6 +75,7 @@ impl Listener {
             text: Vec::new(),
             outgoing: Vec::new(),
             incoming: Vec::new(),
+            early: Some(Vec::new()),
         }
     }
 
@@ -87,6 +90,7 @@ impl Listener {
                     && bytes.starts_with(b"{\"protocol\"")
                 {
                     write_frame(&mut self.incoming, OpCode::Text, b"{}\x1e");
+                    self.incoming.append(&mut self.early.take().unwrap_or_default());
                 }
             }
             return;
@@ -126,23 +130,24 @@ impl Listener {
         }
         loop {
             let [decoder, _] = &mut self.decoders;
+            let out = self.early.as_mut().unwrap_or(&mut self.incoming);
             let event = decoder.next(&mut input, &LIMITS);
             match event.map_err(|violation| violation.to_string())? {
                 None => return Ok(()),
                 Some(Event::Data { bytes, last, .. }) => {
                     if last && self.text.is_empty() {
-                        translate(&mut self.incoming, bytes)?;
+                        translate(out, bytes)?;
                         continue;
                     }
                     self.text.extend_from_slice(bytes);
                     if last {
                         let text = std::mem::take(&mut self.text);
-                        translate(&mut self.incoming, &text)?;
+                        translate(out, &text)?;
                     }
                 }
                 Some(Event::Close { code, .. }) => {
                     let code = code.unwrap_or(1000).to_be_bytes();
-                    write_frame(&mut self.incoming, OpCode::Close, &code);
+                    write_frame(out, OpCode::Close, &code);
                 }
                 Some(Event::Ping(_) | Event::Pong(_)) => {}
             }
@@ -226,6 +231,25 @@ const LIMITS: websocket::Limits =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_read_before_the_answer_to_the_handshake() {
+        let mut listener = Listener::new(Mount { path: "/signalr".into(), hub: "Bench".into() });
+        listener.stage = Stage::Open;
+        listener.wish = b"GET / HTTP/1.1\r\n\r\n".to_vec();
+        let mut first = vec![];
+        write_frame(&mut first, OpCode::Text, br#"{"C":"d-1-0","S":1,"M":[]}"#);
+        listener.on_bytes(&mut first).unwrap();
+        let mut read = Vec::new();
+        listener.read(&mut read);
+        assert_eq!(read, b"");
+        let mut handshake = Vec::new();
+        let text = b"{\"protocol\":\"json\",\"version\":1}\x1e";
+        websocket::write_masked_frame(&mut handshake, OpCode::Text, true, [7; 4], text);
+        listener.write(&mut handshake);
+        listener.read(&mut read);
+        assert_eq!(read, b"\x81\x03{}\x1e\x81\x0b{\"type\":6}\x1e");
+    }
 
     #[test]
     fn envelopes_become_calls() {
