@@ -1,5 +1,7 @@
 //! Classic SignalR 2.x, LEG-001 to LEG-127, on the wire and in virtual time.
 
+mod again;
+mod audiences;
 mod calls;
 mod guest;
 mod limits;
@@ -7,3 +9,4 @@ mod persistent;
 mod receiving;
 mod requests;
 mod room;
+mod streams;

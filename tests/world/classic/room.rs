@@ -2,7 +2,7 @@
 
 use tickhub::sim::World;
 use tickhub::{
-    Call, ClassicHubs, ClassicOptions, Closed, Context, Hub, HubError, HubOptions, Methods,
+    Call, ClassicHubs, ClassicOptions, Closed, Context, Hub, HubError, HubOptions, Methods, Policy,
     Progress,
 };
 
@@ -10,6 +10,8 @@ use tickhub::{
 #[derive(Default)]
 pub(super) struct Room {
     pub(super) events: Vec<String>,
+    /// The sink of a call that has ended.
+    pub(super) leaked: Option<Progress<u32>>,
 }
 
 impl Hub for Room {
@@ -31,7 +33,11 @@ impl Hub for Room {
             .on("ToOthers", |_: &mut Self, ctx: &mut Context<Self>, text: String| {
                 ctx.others().send("message", (text,)).ignore();
             })
+            .on("Tell", tell)
+            .on("Guarded", |_: &mut Self, _: &mut Context<Self>| "passed")
+            .require(Policy::signed_in())
             .on("Join", |_: &mut Self, ctx: &mut Context<Self>, group: String| ctx.join(&group))
+            .on("AddThen", add_then)
             .on("Leave", |_: &mut Self, ctx: &mut Context<Self>, group: String| ctx.leave(&group))
             .on("ToGroup", |_: &mut Self, ctx: &mut Context<Self>, group: String, text: String| {
                 ctx.group(&group).send("message", (text,)).ignore();
@@ -48,6 +54,7 @@ impl Hub for Room {
             })
             .on_async("Later", later)
             .on_async("Work", work)
+            .on_async("Leak", leak)
             .on_async("AskMe", |call: Call<Self>| async move {
                 call.ask_caller::<i32>("question", ()).await
             })
@@ -77,6 +84,44 @@ impl Hub for Room {
     }
 }
 
+/// Sends to whom `how` says, with names of connections, groups or users.
+fn tell(_: &mut Room, ctx: &mut Context<Room>, how: String, names: Vec<String>, text: String) {
+    let names = || names.iter().map(String::as_str);
+    let first = names().next().unwrap_or_default();
+    let rest = names().skip(1);
+    let audience = match &*how {
+        "All" => ctx.all(),
+        "AllExcept" => ctx.all_except(names()),
+        "Others" => ctx.others(),
+        "Caller" => ctx.caller(),
+        "Client" => ctx.client(first),
+        "Clients" => ctx.clients(names()),
+        "Group" => ctx.group_except(first, rest),
+        "Groups" => ctx.groups(names()),
+        "OthersInGroup" => ctx.others_in_group(first),
+        "User" => ctx.user(first),
+        "Users" => ctx.users(names()),
+        other => panic!("{other} is no audience"),
+    };
+    audience.send("message", (text,)).ignore();
+}
+
+/// Adds a connection to a group; says how many a message to the group was queued for.
+fn add_then(
+    _: &mut Room,
+    ctx: &mut Context<Room>,
+    id: String,
+    group: String,
+    text: String,
+) -> Result<u32, HubError> {
+    ctx.add_to_group(&*id, &group)?;
+    Ok(ctx.group(&group).send("message", (text,)).queued)
+}
+
+async fn leak(call: Call<Room>, progress: Progress<u32>) {
+    call.hub(move |room, _| room.leaked = Some(progress)).await;
+}
+
 async fn later(call: Call<Room>, text: String, ms: u64) -> String {
     call.sleep(std::time::Duration::from_millis(ms)).await;
     text
@@ -101,6 +146,7 @@ impl Hub for Side {
         m.on("Poke", |_: &mut Self, ctx: &mut Context<Self>, text: String| {
             ctx.all().send("poked", (text,)).ignore();
         })
+        .on("Join", |_: &mut Self, ctx: &mut Context<Self>, group: String| ctx.join(&group))
         .on("Ping", |_: &mut Self, _: &mut Context<Self>| "pong");
     }
 }
