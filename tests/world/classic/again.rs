@@ -68,7 +68,7 @@ fn a_newer_connection_is_found_when_the_last_bytes_of_the_old_one_are_given_up()
     let mut older = Stream::open(&mut world, &guest.target("connect", "serverSentEvents", ""));
     guest.start(&mut world);
     older.chunks(&mut world);
-    let until = world.now() + Duration::from_secs(3600);
+    let until = world.now() + Duration::from_hours(1);
     older.wire().shut_window(until);
     let long = "x".repeat(300_000);
     for _ in 0..3 {

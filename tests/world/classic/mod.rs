@@ -3,6 +3,7 @@
 mod again;
 mod audiences;
 mod calls;
+mod forgeries;
 mod guest;
 mod limits;
 mod persistent;

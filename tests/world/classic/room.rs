@@ -2,8 +2,8 @@
 
 use tickhub::sim::World;
 use tickhub::{
-    Call, ClassicHubs, ClassicOptions, Closed, Context, Hub, HubError, HubOptions, Methods, Policy,
-    Progress,
+    Audience, Call, ClassicHubs, ClassicOptions, Closed, Context, Hub, HubError, HubOptions,
+    Methods, Policy, Progress,
 };
 
 /// The hub that most tests talk to. What happens to its connections is kept.
@@ -33,11 +33,17 @@ impl Hub for Room {
             .on("ToOthers", |_: &mut Self, ctx: &mut Context<Self>, text: String| {
                 ctx.others().send("message", (text,)).ignore();
             })
-            .on("Tell", tell)
+            .on("Tell", |_: &mut Self, ctx: &mut Context<Self>, how: String, names: Vec<String>| {
+                audience(ctx, &how, &names).send("message", (&*how,)).ignore();
+            })
             .on("Guarded", |_: &mut Self, _: &mut Context<Self>| "passed")
             .require(Policy::signed_in())
             .on("Join", |_: &mut Self, ctx: &mut Context<Self>, group: String| ctx.join(&group))
-            .on("AddThen", add_then)
+            // Says how many the message to the group was queued for.
+            .on("AddThen", |_: &mut Self, ctx: &mut Context<Self>, id: String, group: String| {
+                ctx.add_to_group(&*id, &group)?;
+                Ok::<u32, HubError>(ctx.group(&group).send("message", ("added",)).queued)
+            })
             .on("Leave", |_: &mut Self, ctx: &mut Context<Self>, group: String| ctx.leave(&group))
             .on("ToGroup", |_: &mut Self, ctx: &mut Context<Self>, group: String, text: String| {
                 ctx.group(&group).send("message", (text,)).ignore();
@@ -84,38 +90,24 @@ impl Hub for Room {
     }
 }
 
-/// Sends to whom `how` says, with names of connections, groups or users.
-fn tell(_: &mut Room, ctx: &mut Context<Room>, how: String, names: Vec<String>, text: String) {
+/// Whom `how` says, with names of connections, groups or users.
+fn audience<'a>(ctx: &'a mut Context<Room>, how: &str, names: &'a [String]) -> Audience<'a> {
+    let first = names.first().map_or("", String::as_str);
     let names = || names.iter().map(String::as_str);
-    let first = names().next().unwrap_or_default();
-    let rest = names().skip(1);
-    let audience = match &*how {
+    match how {
         "All" => ctx.all(),
         "AllExcept" => ctx.all_except(names()),
         "Others" => ctx.others(),
         "Caller" => ctx.caller(),
         "Client" => ctx.client(first),
         "Clients" => ctx.clients(names()),
-        "Group" => ctx.group_except(first, rest),
+        "Group" => ctx.group_except(first, names().skip(1)),
         "Groups" => ctx.groups(names()),
         "OthersInGroup" => ctx.others_in_group(first),
         "User" => ctx.user(first),
         "Users" => ctx.users(names()),
         other => panic!("{other} is no audience"),
-    };
-    audience.send("message", (text,)).ignore();
-}
-
-/// Adds a connection to a group; says how many a message to the group was queued for.
-fn add_then(
-    _: &mut Room,
-    ctx: &mut Context<Room>,
-    id: String,
-    group: String,
-    text: String,
-) -> Result<u32, HubError> {
-    ctx.add_to_group(&*id, &group)?;
-    Ok(ctx.group(&group).send("message", (text,)).queued)
+    }
 }
 
 async fn leak(call: Call<Room>, progress: Progress<u32>) {

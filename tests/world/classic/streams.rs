@@ -41,11 +41,8 @@ fn leg_006_a_transport_that_is_turned_off_is_refused_and_others_are_served() {
                 let answer = wire.upgrade(&mut world, &guest.target(word, off, ""), &[]);
                 assert_eq!((answer.head.status(), &*answer.body), (400, TURNED_OFF));
             }
-            let expected = if off == "webSockets" {
-                "Not a valid web socket request."
-            } else {
-                TURNED_OFF
-            };
+            let expected =
+                if off == "webSockets" { "Not a valid web socket request." } else { TURNED_OFF };
             let answer = guest.ask(&mut world, "GET", word, off, "&frameId=1", "");
             assert_eq!((answer.head.status(), &*answer.body), (400, expected), "{off}");
         }
@@ -105,7 +102,7 @@ fn leg_073_an_abort_closes_the_socket_properly() {
     );
     assert_eq!(answer.head.status(), 400);
     guest.abort(&mut world);
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert_eq!(events(&mut world, &guest.id), ["connected", "disconnected true"]);
     assert!(world.is_quiet());
 }
@@ -123,7 +120,7 @@ fn leg_074_an_abort_behind_the_close_of_the_socket_ends_the_connection_once() {
     assert_eq!(events(&mut world, &guest.id), ["connected"], "it may come back");
     guest.abort(&mut world);
     assert_eq!(events(&mut world, &guest.id), ["connected", "disconnected true"]);
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert_eq!(events(&mut world, &guest.id), ["connected", "disconnected true"]);
     assert!(world.is_quiet());
 }
@@ -190,7 +187,7 @@ fn leg_088_a_forever_frame_lives_from_the_first_request_to_the_abort() {
     assert_eq!(text, "0\r\n\r\n", "the document ends");
     assert_eq!(events(&mut world, &guest.id), ["connected", "reconnected", "disconnected true"]);
     wire.close(&mut world);
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert!(world.is_quiet());
 }
 
@@ -215,8 +212,7 @@ fn leg_089_behind_the_end_of_a_document_the_next_one_brings_what_was_missed() {
         other.call(&mut world, "ToGroup", &json!(["red", text]));
     }
     world.pass(Duration::from_secs(2));
-    let more =
-        format!("&messageId={}&groupsToken={}", percent(&cursor(&joined)), percent(token));
+    let more = format!("&messageId={}&groupsToken={}", percent(&cursor(&joined)), percent(token));
     let target = guest.target("reconnect", "foreverFrame", &format!("&frameId=7{more}"));
     let mut stream = Stream::open(&mut world, &target);
     let chunks = stream.chunks(&mut world);
@@ -306,7 +302,7 @@ fn leg_099_an_abort_ends_the_poll_and_the_connection_with_or_without_one() {
     guest.start(&mut world);
     guest.abort(&mut world);
     assert_eq!(events(&mut world, &guest.id), ["connected", "disconnected true"]);
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert_eq!(events(&mut world, &guest.id), ["connected", "disconnected true"]);
     wire.close(&mut world);
     assert!(world.is_quiet());
@@ -369,7 +365,7 @@ fn leg_119_another_transport_takes_over_and_the_older_request_ends() {
     let expected = ["connected", "reconnected", "reconnected"];
     assert_eq!(events(&mut world, &guest.id), expected);
     wire.close(&mut world);
-    world.pass(Duration::from_secs(60));
+    world.pass(Duration::from_mins(1));
     assert_eq!(events(&mut world, &guest.id), expected, "the newest one counts");
 }
 
