@@ -28,6 +28,19 @@ pub(super) struct Ledger {
     pub(super) items: [u64; 2],
     /// Connections by id.
     pub(super) visits: BTreeMap<String, Visit>,
+    /// What classic clients did over each transport, in the order of `TransportName::ALL`.
+    pub(super) classic: [Carried; 4],
+}
+
+/// What classic clients did over one transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Connections that began over it.
+    pub connections: u64,
+    /// Times that a connection was gone on with over it.
+    pub reconnects: u64,
+    /// Calls of the hub that honest clients have heard over it.
+    pub heard: u64,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +56,8 @@ pub(super) struct Visit {
     pub(super) connects: u32,
     pub(super) disconnects: u32,
     pub(super) refused: bool,
+    /// Times that a classic client came back after its end.
+    pub(super) revivals: u32,
     /// What carried it.
     pub(super) transport: Option<Transport>,
     /// The ticks before it came; nothing, where nobody ticks: in a topic.
@@ -114,6 +129,32 @@ impl Ledger {
         visit.connects += 1;
         visit.ticks_before = Some(ticks_before);
         visit.transport = transport;
+        if is_classic(id) {
+            self.over(transport).connections += 1;
+        }
+    }
+
+    /// A classic client goes on with its connection; false, if that has ended.
+    pub(super) fn reconnected(&mut self, id: &str, transport: Option<Transport>) -> bool {
+        self.over(transport).reconnects += 1;
+        match self.visits.get_mut(id) {
+            Some(visit) if visit.disconnects > 0 => {
+                visit.revivals += 1;
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// What classic clients did over a transport; without one a request has begun the connection
+    /// that only liars send.
+    fn over(&mut self, transport: Option<Transport>) -> &mut Carried {
+        &mut self.classic[match transport {
+            Some(Transport::WebSockets) => 0,
+            Some(Transport::ServerSentEvents) => 1,
+            Some(Transport::ForeverFrame) => 2,
+            Some(Transport::LongPolling) | None => 3,
+        }]
     }
 
     /// A connection to a topic.
@@ -125,7 +166,8 @@ impl Ledger {
 
     /// How many connections to the hub, or to topics, each transport has carried.
     pub(super) fn carried(&self, to_hub: bool) -> [usize; 3] {
-        let visits = self.visits.values().filter(|visit| visit.ticks_before.is_some() == to_hub);
+        let visits = self.visits.iter().filter(|(id, _)| !is_classic(id)).map(|(_, visit)| visit);
+        let visits = visits.filter(|visit| visit.ticks_before.is_some() == to_hub);
         let transports: Vec<Transport> = visits.filter_map(|visit| visit.transport).collect();
         [Transport::WebSockets, Transport::ServerSentEvents, Transport::LongPolling]
             .map(|each| transports.iter().filter(|transport| **transport == each).count())
@@ -224,6 +266,12 @@ impl Ledger {
             return Err(complaint.clone());
         }
         for (id, visit) in &self.visits {
+            if is_classic(id) {
+                if visit.connects > 0 && visit.disconnects == 0 && !visit.refused {
+                    return Err(format!("{id} was never disconnected"));
+                }
+                continue;
+            }
             let expected = u32::from(!visit.refused);
             if visit.connects != 1 || visit.disconnects != expected {
                 let (connects, disconnects) = (visit.connects, visit.disconnects);
@@ -236,9 +284,24 @@ impl Ledger {
         Ok(())
     }
 
+    /// An honest classic client was connected once and disconnected once, and once more for each
+    /// time that it came back after its end.
+    pub(super) fn check_classic_visit(&self, id: &str) -> Result<(), String> {
+        let visit = self.visits.get(id).ok_or_else(|| format!("{id} never came"))?;
+        if (visit.connects, visit.disconnects) == (1, 1 + visit.revivals) {
+            return Ok(());
+        }
+        Err(format!("the visit of {id} was {visit:?}"))
+    }
+
     fn said_so_far(&self) -> BTreeMap<String, u64> {
         self.rooms.iter().map(|(name, room)| (name.clone(), room.said)).collect()
     }
+}
+
+/// The ids of classic connections are GUIDs.
+fn is_classic(id: &str) -> bool {
+    id.len() == 36
 }
 
 /// Players have lower numbers than whatever else says something.

@@ -90,6 +90,15 @@ impl Hub for SimHub {
         Ok(())
     }
 
+    /// Whose connection has ended long ago is sent away: what it has missed is not there any more.
+    fn on_reconnected(&mut self, context: &mut Context<'_, Self>) -> Result<(), HubError> {
+        let id = context.connection_id().to_string();
+        if !self.books.borrow_mut().reconnected(&id, context.transport()) {
+            context.abort();
+        }
+        Ok(())
+    }
+
     fn on_disconnected(
         &mut self,
         context: &mut Context<'_, Self>,

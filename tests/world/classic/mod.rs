@@ -2,6 +2,8 @@
 
 mod calls;
 mod guest;
+mod overruns;
 mod receiving;
+mod regressions;
 mod requests;
 mod room;

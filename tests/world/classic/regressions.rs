@@ -1,0 +1,62 @@
+//! What the simulator has found.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tickhub::sim::World;
+
+use super::guest::{Guest, client_call, cursor, envelopes, messages, percent};
+use super::room::room;
+use crate::web::Stream;
+
+/// What comes over an event stream to a client that says where it was.
+fn back(world: &mut World, guest: &Guest, seen: &str, token: Option<&str>) -> (Stream, Vec<Value>) {
+    let token = token.map(|token| format!("&groupsToken={}", percent(token))).unwrap_or_default();
+    let more = format!("&messageId={}{token}", percent(seen));
+    let mut stream = Stream::open(world, &guest.target("reconnect", "serverSentEvents", &more));
+    let chunks = stream.chunks(world);
+    let envelopes = envelopes(&chunks[1..]);
+    (stream, envelopes)
+}
+
+/// The cursor of a message was behind the change of the groups, and the token behind the message:
+/// whoever lost the stream between them came back with the old token, and was in no group.
+#[test]
+fn leg_107_a_group_is_not_lost_with_the_stream_that_brings_its_token() {
+    let mut world = room();
+    let mut guest = Guest::new(&mut world);
+    let mut stream = guest.events(&mut world);
+    let seen = cursor(&envelopes(&stream.chunks(&mut world)));
+    stream.close(&mut world);
+    guest.call(&mut world, "Join", &json!(["red"]));
+    let mut other = Guest::new(&mut world);
+    other.call(&mut world, "ToGroup", &json!(["red", "one"]));
+    let (stream, again) = back(&mut world, &guest, &seen, None);
+    stream.close(&mut world);
+    let first = &again[..1];
+    let (_stream, rest) = back(&mut world, &guest, &cursor(first), first[0]["G"].as_str());
+    let message = |text: &str| client_call("RoomHub", "message", json!([text]));
+    assert_eq!([messages(first), messages(&rest)].concat(), [message("one")]);
+    let token =
+        [first, &rest].concat().iter().rev().find_map(|it| it["G"].as_str().map(String::from));
+    let (_stream, _) = back(&mut world, &guest, &cursor(&again), token.as_deref());
+    other.call(&mut world, "ToGroup", &json!(["red", "two"]));
+    let (_stream, rest) = back(&mut world, &guest, &cursor(&again), token.as_deref());
+    assert_eq!(messages(&rest), [message("two")]);
+}
+
+/// A call may come before anybody receives. Who joined a group by it and never came stayed in it
+/// for ever.
+#[test]
+fn who_joined_and_never_came_is_in_no_group() {
+    let mut world = room();
+    let mut guest = Guest::new(&mut world);
+    guest.call(&mut world, "Join", &json!(["red"]));
+    world.pass(Duration::from_secs(31));
+    assert!(world.is_quiet());
+    let mut next = Guest::new(&mut world);
+    let mut stream = next.events(&mut world);
+    stream.chunks(&mut world);
+    next.call(&mut world, "ToGroup", &json!(["red", "one"]));
+    assert_eq!(stream.chunks(&mut world), [""; 0]);
+}
