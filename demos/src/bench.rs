@@ -1,6 +1,9 @@
 //! The hub that load generators call.
 
-use tickhub::{Context, Hub, HubError, HubOptions, Methods, OutboxLimits, Server, Text, Value};
+use tickhub::{
+    ClassicHubs, ClassicOptions, Context, Hub, HubError, HubOptions, Methods, OutboxLimits, Server,
+    Text, Value,
+};
 
 /// Echo, broadcast and rooms, and nothing else.
 struct Bench;
@@ -46,5 +49,10 @@ pub(crate) fn serve(server: Server) -> Server {
     };
     // Developers call it: they may read what went wrong.
     let options = HubOptions { enable_detailed_errors: true, ..HubOptions::default() };
-    server.hub_with("/bench", options, connection, |_| Bench)
+    let classic = ClassicOptions { connection: connection.clone(), ..Default::default() };
+    server.hub_with("/bench", options, connection, |_| Bench).classic(
+        "/bench/signalr",
+        classic,
+        ClassicHubs::new().hub::<Bench>("BenchHub"),
+    )
 }

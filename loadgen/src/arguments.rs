@@ -8,6 +8,7 @@ use serde::Serialize;
 use tickhub::HubProtocolKind;
 use tickhub::client::web::Way;
 
+use crate::classic::Mount;
 use crate::error::Error;
 use crate::route::SOURCES_MAX;
 use crate::stamp::Stamp;
@@ -63,6 +64,9 @@ pub(crate) struct FanOutArguments {
     /// What messages come over. The publisher has a WebSocket in any case.
     #[arg(long, value_enum, default_value_t = Transport::Websockets)]
     pub(crate) transport: Transport,
+    /// Path and hub of classic connections.
+    #[arg(long, default_value = "/bench/signalr,BenchHub", value_name = "PATH,HUB")]
+    pub(crate) classic_mount: Mount,
 }
 
 /// Options of the idle mode.
@@ -153,6 +157,8 @@ pub(crate) enum Transport {
     Websockets,
     /// An event stream, and a POST for what the client says.
     ServerSentEvents,
+    /// The WebSocket of classic SignalR 2.x, at --classic-mount.
+    Classic,
 }
 
 /// Names of the methods that are called.
@@ -202,6 +208,16 @@ impl Mode {
         }
     }
 
+    /// Where connections of classic SignalR go, if there are to be any.
+    pub(crate) fn classic_mount(&self) -> Option<&Mount> {
+        match self {
+            Self::FanOut(fan_out) if fan_out.transport == Transport::Classic => {
+                Some(&fan_out.classic_mount)
+            }
+            _ => None,
+        }
+    }
+
     /// Looks at options that exclude each other.
     ///
     /// # Errors
@@ -212,8 +228,21 @@ impl Mode {
             (Transport::ServerSentEvents, Protocol::MessagePack) => Err(Error::Usage(
                 "--transport server-sent-events carries text only: it needs --protocol json".into(),
             )),
+            (Transport::Classic, Protocol::MessagePack) => Err(Error::Usage(
+                "--transport classic has one hub protocol, and that is --protocol json".into(),
+            )),
             _ => Ok(()),
         }
+    }
+}
+
+impl FromStr for Mount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, hub) =
+            text.split_once(',').ok_or("say a path and the name of a hub, PATH,HUB")?;
+        Ok(Self { path: path.to_owned(), hub: hub.to_owned() })
     }
 }
 
@@ -231,7 +260,7 @@ impl Transport {
     /// How a connection is carried without a WebSocket.
     pub(crate) fn way(self) -> Option<Way> {
         match self {
-            Self::Websockets => None,
+            Self::Websockets | Self::Classic => None,
             Self::ServerSentEvents => Some(Way::ServerSentEvents),
         }
     }

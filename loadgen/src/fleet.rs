@@ -60,13 +60,15 @@ impl Fleet {
         let members = (0..mode.connections())
             .map(|index| {
                 let way = way.filter(|_| index > 0);
+                let classic = mode.classic_mount().filter(|_| index > 0).cloned();
                 let mut options = Options::new(route.host.clone(), route.path.clone());
                 options.protocol = common.protocol.kind();
-                options.skip_negotiation = !common.negotiate && way.is_none();
+                let negotiates = common.negotiate && classic.is_none() || way.is_some();
+                options.skip_negotiation = !negotiates;
                 options.handshake_timeout = ANSWER_TIMEOUT;
                 Member {
                     client: Client::new(options, Rng::from_seed(rng.bits())),
-                    line: Line::new(way),
+                    line: Line::new(way, classic),
                     state: State::Waiting,
                     trouble: None,
                 }

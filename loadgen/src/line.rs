@@ -8,6 +8,7 @@ use tickhub::base::Moment;
 use tickhub::client::Client;
 use tickhub::client::web::{Adapter, Carrier, End, Lane, Way};
 
+use crate::classic::{Listener, Mount};
 use crate::route::Route;
 use crate::socket::Socket;
 
@@ -15,6 +16,11 @@ use crate::socket::Socket;
 pub(crate) struct Line {
     way: Option<Way>,
     adapter: Option<Box<Adapter>>,
+    /// In the place of an adapter, on the first socket.
+    classic: Option<Box<Listener>>,
+    mount: Option<Mount>,
+    /// What the server did wrong.
+    broken: Option<String>,
     /// By [`Lane`]. The first one to open, or the only one, is that of [`FIRST`].
     sockets: [Option<Socket>; 2],
 }
@@ -28,9 +34,11 @@ pub(crate) struct Port<'a> {
 
 impl Line {
     /// Not connected. Without a way it is a WebSocket.
-    pub(crate) fn new(way: Option<Way>) -> Self {
+    /// With a mount it is that of classic SignalR.
+    pub(crate) fn new(way: Option<Way>, mount: Option<Mount>) -> Self {
         let adapter = way.map(Adapter::new).map(Box::new);
-        Self { way, adapter, sockets: [None, None] }
+        let classic = mount.clone().map(Listener::new).map(Box::new);
+        Self { way, adapter, classic, mount, broken: None, sockets: [None, None] }
     }
 
     /// Begins to connect, as the client asks for.
@@ -85,6 +93,11 @@ impl Line {
         bytes: &mut [u8],
         client: &mut Client,
     ) {
+        if let Some(classic) = &mut self.classic {
+            let read = classic.on_bytes(bytes);
+            self.broken = read.err();
+            return;
+        }
         let Some(carrier) = self.carrier() else { return client.on_bytes(now, bytes) };
         carrier.on_bytes(lane, bytes);
         if carrier.wants_hangup(lane) {
@@ -113,6 +126,9 @@ impl Line {
         port: &Port<'_>,
         client: &mut Client,
     ) -> Result<bool, String> {
+        if self.classic.is_some() {
+            return self.listen(now, client);
+        }
         let Some(adapter) = &mut self.adapter else {
             if let Some(socket) = self.connected(FIRST) {
                 client.fill(&mut socket.outgoing);
@@ -144,9 +160,30 @@ impl Line {
         }
     }
 
+    /// What [`Line::exchange`] is for a classic WebSocket.
+    fn listen(&mut self, now: Moment, client: &mut Client) -> Result<bool, String> {
+        if let Some(what) = self.broken.take() {
+            return Err(what);
+        }
+        let Some(classic) = &mut self.classic else { return Ok(false) };
+        let mut bytes = Vec::new();
+        client.fill(&mut bytes);
+        classic.write(&mut bytes);
+        bytes.clear();
+        classic.read(&mut bytes);
+        let mut outgoing = Vec::new();
+        classic.fill(&mut outgoing);
+        if let Some(socket) = self.connected(FIRST) {
+            socket.outgoing.append(&mut outgoing);
+            socket.write().map_err(|error| error.to_string())?;
+        }
+        client.on_bytes(now, &mut bytes);
+        Ok(!bytes.is_empty())
+    }
+
     /// Closes everything.
     pub(crate) fn hang_up(&mut self) {
-        *self = Self::new(self.way);
+        *self = Self::new(self.way, self.mount.take());
     }
 
     /// When [`Line::on_time`] has to be called at the latest.

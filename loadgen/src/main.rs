@@ -2,6 +2,7 @@
 
 mod arguments;
 mod census;
+mod classic;
 mod echo;
 mod error;
 mod fan_out;

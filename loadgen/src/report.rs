@@ -182,6 +182,7 @@ impl fmt::Display for Report {
         let transport = match self.transport {
             Transport::Websockets => "WebSockets",
             Transport::ServerSentEvents => "event streams",
+            Transport::Classic => "classic WebSockets",
         };
         write!(f, "{mode} on {url}, {protocol} over {transport}, ")?;
         writeln!(f, "measured for {measured_seconds:.1} s")?;

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::mount::{Asking, Model, Refusal, Sent, sum};
+use super::model::{Asking, Model, Refusal, Sent};
+use super::mount::sum;
 use super::options::{ClassicHubOptions, ClassicHubs};
 use crate::auth::{Access, Identity};
 use crate::base::{ConnectionKey, HashMap};

@@ -6,13 +6,15 @@
 
 mod context;
 mod hubs;
+mod model;
 mod mount;
 mod options;
 mod persistent;
 
 pub use context::{Peers, PersistentContext};
 pub(crate) use hubs::Hubs;
-pub(crate) use mount::{Asking, ClassicApplication, ClassicMount, Model, Refusal, Sent};
+pub(crate) use model::{Asking, ClassicApplication, Model, Refusal, Sent};
+pub(crate) use mount::ClassicMount;
 pub(crate) use options::keys_of;
 pub use options::{ClassicHubOptions, ClassicHubs, ClassicOptions, ClassicTransports};
 pub(crate) use persistent::Persistent;

@@ -1,7 +1,7 @@
 //! `PersistentConnection`: what classic SignalR has below hubs. Data comes and goes without names.
 
 use super::context::PersistentContext;
-use super::mount::{Asking, Model, Refusal, Sent};
+use super::model::{Asking, Model, Refusal, Sent};
 use crate::auth::Identity;
 use crate::base::{ConnectionKey, SideTable};
 use crate::hub::{Closed, HubError, Parting, Registry, ReplyPath, contained};

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::dispatch::{Caller, Checks, fits};
@@ -11,6 +11,7 @@ use super::methods::{Failure, Methods};
 use super::registry::Registry;
 use super::{Closed, Hub, HubError};
 use crate::base::ConnectionKey;
+use crate::protocol::classic;
 use crate::protocol::hub_protocol::{
     Arguments, BindingError, HubMessage, HubProtocolKind, Invocation, Outcome as Completed,
     OwnedArguments, Value, WriteError,
@@ -177,6 +178,12 @@ impl FilteredCall {
             return Ok(None);
         }
         let (protocol, method) = (self.protocol, self.method.clone());
+        if protocol == HubProtocolKind::Classic {
+            let arguments = self.decode().as_slice();
+            classic::write_call(memory, "-", &method, arguments, None)?;
+            let call = classic::Invocation::read(memory).expect("a call was written");
+            return Ok(Some(call.arguments));
+        }
         protocol.write_invocation(memory, None, &method, self.decode().as_slice())?;
         match protocol.read(protocol.unframed(memory)) {
             Ok(HubMessage::Invocation(Invocation { arguments, .. })) => Ok(Some(arguments)),
@@ -198,6 +205,9 @@ impl CallOutcome {
     /// The result; nothing, if the call failed.
     pub fn value(&self) -> Option<Value> {
         let mut record = self.ending.as_ref().ok()?.clone();
+        if self.protocol == HubProtocolKind::Classic {
+            return serde_json::from_slice::<ClassicResult>(&record).ok().map(|answer| answer.result);
+        }
         match self.protocol.read(self.protocol.unframed(&mut record)) {
             Ok(HubMessage::Completion { outcome: Completed::Result(payload), .. }) => {
                 payload.read::<Value>().ok()
@@ -231,6 +241,17 @@ impl CallOutcome {
     pub fn refuse(&mut self, error: HubError) {
         self.ending = Err(Failure::Refused(error));
     }
+}
+
+/// The result in the answer to a classic call; there is none where it is null (LEG-048).
+#[derive(Deserialize)]
+struct ClassicResult {
+    #[serde(rename = "R", default = "nothing")]
+    result: Value,
+}
+
+fn nothing() -> Value {
+    Value::Null
 }
 
 /// What a filter left of a call, before its method.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::auth::Authenticate;
 use crate::base::{Moment, Rng, WallClock};
-use crate::classic::{ClassicHubs, ClassicOptions, PersistentConnection};
+use crate::classic::{ClassicHubs, ClassicOptions, Peers, PersistentConnection};
 use crate::hub::{Clients, Counters, Hub, HubOptions};
 use crate::io::Driver as _;
 use crate::io::sim::{Dials, SimDriver, SimNet, SimPeer};
@@ -388,6 +388,24 @@ impl World {
         let result = engine.enter(work);
         (self.watch)(false);
         result.expect("the hub is served")
+    }
+
+    /// Runs `work` with the PersistentConnection of type `P` of a shard.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn enter_persistent<P: PersistentConnection, T>(
+        &mut self,
+        shard: usize,
+        work: impl FnOnce(&mut P, &mut Peers<'_>) -> T,
+    ) -> T {
+        let engine = &mut self.shards[shard].engine;
+        engine.advance(self.now);
+        (self.watch)(true);
+        let result = engine.enter_persistent(work);
+        (self.watch)(false);
+        result.expect("it is served")
     }
 
     /// Begins a drain of every shard.

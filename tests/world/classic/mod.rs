@@ -2,7 +2,9 @@
 
 mod calls;
 mod guest;
+mod limits;
 mod overruns;
+mod persistent;
 mod receiving;
 mod regressions;
 mod requests;

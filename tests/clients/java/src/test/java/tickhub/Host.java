@@ -47,11 +47,15 @@ final class Host {
         var end = System.nanoTime() + PATIENCE.toNanos();
         while (!condition.getAsBoolean()) {
             if (System.nanoTime() > end) throw new AssertionError(what + " did not come");
-            try {
-                Thread.sleep(20);
-            } catch (InterruptedException error) {
-                throw new AssertionError(error);
-            }
+            sleep(20);
+        }
+    }
+
+    static void sleep(long ms) {
+        try {
+            Thread.sleep(ms);
+        } catch (InterruptedException error) {
+            throw new AssertionError(error);
         }
     }
 }

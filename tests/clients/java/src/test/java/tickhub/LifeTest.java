@@ -48,12 +48,26 @@ class LifeTest {
     @ValueSource(strings = {"fail", "refuse"})
     void aHubThatDoesNotWantTheClient(String how) {
         for (var way : Way.values()) {
-            try (var client = Client.to("/workhub?onconnect=" + how, way, null)) {
+            var text = how.equals("fail") ? "not today" : "not you";
+            assertTrue(Stream.generate(() -> isRefused(how, way, text)).limit(5).anyMatch(told -> told), way.toString());
+        }
+    }
+
+    /**
+     * Whether a client was told why. The Close message comes with the answer to the handshake, and now and then this
+     * client takes the end of its socket for one that came before that answer.
+     */
+    private static boolean isRefused(String how, Way way, String text) {
+        try (var client = Client.to("/workhub?onconnect=" + how, way, null)) {
+            try {
                 client.start();
-                var error = client.ends.next().orElseThrow();
-                assertTrue(error.getMessage().contains(how.equals("fail") ? "not today" : "not you"),
-                    error.getMessage());
+            } catch (RuntimeException error) {
+                assertEquals("Connection closed while waiting for handshake.", error.getMessage());
+                return false;
             }
+            var error = client.ends.next().orElseThrow();
+            assertTrue(error.getMessage().contains(text), error.getMessage());
+            return true;
         }
     }
 
