@@ -24,7 +24,7 @@ use super::endpoint::{HubEndpoint, contained};
 use super::error::HubError;
 use super::registry::Registry;
 use crate::base::{ConnectionKey, HashMap, ToConnectionId};
-use crate::protocol::hub_protocol::{Outcome, ToArguments, errors};
+use crate::protocol::hub_protocol::{HubProtocolKind, Outcome, ToArguments, errors};
 use crate::transport::Stage;
 
 /// What a client will answer: a future, in the place of a value that is not there yet.
@@ -233,6 +233,9 @@ impl Registry {
         let Some(protocol) = connection.hub.speaks.filter(|_| connection.is_open()) else {
             return Err(HubError::internal(IO_EXCEPTION, errors::connection_lost(id)));
         };
+        if protocol == HubProtocolKind::Classic {
+            return Err(HubError::internal(IO_EXCEPTION, errors::connection_classic(id)));
+        }
         let max = connection.options.questions_max;
         let number =
             self.questions.borrow_mut().open(key, max, asked.clone()).ok_or_else(|| {

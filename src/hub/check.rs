@@ -28,10 +28,9 @@ impl Registry {
                 return Err(format!("connection {key:?} is gone, and a question to it is open"));
             }
         }
-        for (index, world) in self.worlds.iter().enumerate() {
+        for world in &self.worlds {
             world.check(|slot| {
-                let found = self.connections.at_slot(slot);
-                found.map(|(_, connection)| connection).filter(|c| c.is_in(index as u16))
+                self.connections.at_slot(slot).map(|(_, connection)| connection)
             })?;
         }
         Ok(())
@@ -42,8 +41,10 @@ impl Registry {
         // One frame may be of any size when it is the first.
         let behind = outbox.check()?;
         let most = connection.options.outbox.hard_bytes + CONTROL_BYTES;
-        // What is kept by number has a limit of its own, and may wait here when that is over.
-        if behind > most && !connection.hub.may_be_stateful {
+        // What is kept by number has a limit of its own, and may wait here when that is over. So has
+        // what is sent again to classic clients.
+        let is_kept = connection.hub.may_be_stateful || connection.classic.is_some();
+        if behind > most && !is_kept {
             return Err(format!("{behind} bytes wait behind the first frame of {most} allowed"));
         }
         if connection.departed && connection.socket.is_none() && !connection.awaits_farewell() {
@@ -116,7 +117,7 @@ impl World {
             return Err("the members of a world are not in order".into());
         }
         for slot in self.members.slots() {
-            if tenant(*slot).is_none() {
+            if tenant(*slot).is_none_or(|member| !member.is_in(self.index)) {
                 return Err(format!("slot {slot} is a member of a world and is empty"));
             }
         }

@@ -207,10 +207,16 @@ impl Registry {
         self.fail_questions(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.departed = true;
-        if !connection.awaits_farewell() {
+        // Somebody else may have its id by now: the client of a classic one has come again.
+        if !connection.awaits_farewell() && self.by_token.get(&connection.token) == Some(&key) {
             self.by_token.remove(&connection.token);
         }
-        if self.by_id.remove(&connection.id).is_some() {
+        let is_classic = connection.classic.is_some();
+        let is_known = self.by_id.get(&connection.id) == Some(&key);
+        if is_known {
+            self.by_id.remove(&connection.id);
+        }
+        if is_known || is_classic {
             self.counters.closed += 1;
         }
         self.worlds[connection.world as usize].leave(key, connection);
@@ -227,7 +233,9 @@ impl Registry {
     /// Forgets a connection that has left and has no socket any more.
     pub(crate) fn forget(&mut self, key: ConnectionKey) -> Option<Connection> {
         let mut connection = self.connections.remove(key)?;
-        self.by_token.remove(&connection.token);
+        if self.by_token.get(&connection.token) == Some(&key) {
+            self.by_token.remove(&connection.token);
+        }
         self.forget_kept(connection.stateful.take());
         self.forget_replay(connection.classic.take());
         Some(connection)

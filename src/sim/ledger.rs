@@ -134,16 +134,15 @@ impl Ledger {
         }
     }
 
-    /// A classic client goes on with its connection; false, if that has ended.
-    pub(super) fn reconnected(&mut self, id: &str, transport: Option<Transport>) -> bool {
+    /// A classic client goes on with its connection.
+    pub(super) fn reconnected(&mut self, transport: Option<Transport>) {
         self.over(transport).reconnects += 1;
-        match self.visits.get_mut(id) {
-            Some(visit) if visit.disconnects > 0 => {
-                visit.revivals += 1;
-                false
-            }
-            _ => true,
-        }
+    }
+
+    /// Whether a classic client goes on with a connection that has ended, which was not seen yet.
+    pub(super) fn is_revived(&mut self, id: &str) -> bool {
+        let visit = self.visits.get_mut(id).filter(|visit| visit.disconnects > visit.revivals);
+        visit.map(|visit| visit.revivals += 1).is_some()
     }
 
     /// What classic clients did over a transport; without one a request has begun the connection

@@ -369,8 +369,13 @@ impl Play {
     ) -> Result<(), String> {
         let limit = self.world.now() + LIVENESS_MAX;
         let mut quiet = 0;
+        let mut rounds = 0;
         loop {
             let mut moved = false;
+            rounds += 1;
+            if rounds > ROUNDS_MAX {
+                return Err(format!("it never stands still; {}", self.complaint(what)));
+            }
             for shard in 0..self.world.shards() {
                 moved |= self.world.turn(shard)? != Turn::default();
             }
@@ -464,5 +469,8 @@ fn dials(rng: &mut Rng) -> Dials {
 /// How long it may take until everything is well again: reconnects (42 s), time-outs of
 /// half-open sockets and the longest of all, the idle time of HTTP (130 s).
 const LIVENESS_MAX: Duration = Duration::from_secs(400);
+
+/// Rounds after which whatever moves will move for ever.
+const ROUNDS_MAX: u32 = 200_000;
 
 const MOMENT: Duration = Duration::from_micros(100);

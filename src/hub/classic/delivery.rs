@@ -91,7 +91,7 @@ impl Registry {
         if classic.poll.is_none() && !classic.is_answered && connection.socket.is_some() {
             // A stream says nothing where there is nothing to say.
             classic.notices.nothing = false;
-            self.write_notices(key);
+            self.write_notices(key, self.classic.number);
         }
         self.mark(key);
     }
@@ -112,12 +112,13 @@ impl Registry {
         });
     }
 
-    /// Queues the notices of a connection on its stream, in an envelope without messages.
-    fn write_notices(&mut self, key: ConnectionKey) {
+    /// Queues the notices of a connection on its stream, in an envelope without messages, for a
+    /// client that has seen everything up to a number.
+    fn write_notices(&mut self, key: ConnectionKey, number: u64) {
         let Some(notices) = self.take_notices(key) else { return };
         let groups = notices.groups.then(|| self.groups_token(key));
         let envelope = Envelope {
-            cursor: self.cursor(),
+            cursor: Cursor { number, ..self.cursor() },
             initialized: notices.initialized,
             terminates: notices.terminate,
             groups_token: groups.as_deref(),
@@ -147,6 +148,13 @@ impl Registry {
         self.note_overrun(key, cursor);
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(classic) = &connection.classic else { return };
+        if classic.replay.has_after(cursor) {
+            // A token stands in front of the messages, at the old cursor: who loses it on the way
+            // must not have a cursor behind it.
+            self.write_notices(key, cursor);
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(classic) = &connection.classic else { return };
         let framing = connection.framing;
         let mut frame = std::mem::take(&mut self.frame);
         frame.clear();
@@ -160,7 +168,7 @@ impl Registry {
             self.counters.replayed += count;
         }
         self.frame = frame;
-        self.write_notices(key);
+        self.write_notices(key, self.classic.number);
         self.mark(key);
     }
 

@@ -76,12 +76,16 @@ impl Registry {
         }
     }
 
-    /// A connection that ends leaves the hubs that it listens to.
+    /// A connection that ends leaves the hubs that it listens to, and the groups of others: calls
+    /// need no receive request, and may have joined any.
     pub(in crate::hub) fn leave_hubs(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(classic) = &mut connection.classic else { return };
         for world in std::mem::take(&mut classic.hubs) {
             self.worlds[world as usize].leave(key, connection);
+        }
+        while let Some(&(world, _)) = connection.groups.first() {
+            self.worlds[world as usize].leave_groups(key, connection);
         }
     }
 

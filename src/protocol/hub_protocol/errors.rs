@@ -159,6 +159,11 @@ pub fn connection_unknown(id: &impl fmt::Display) -> String {
     format!("Connection '{id}' does not exist.")
 }
 
+/// The message with which a question to a classic client fails: it could not answer.
+pub fn connection_classic(id: &impl fmt::Display) -> String {
+    format!("Connection '{id}' is one of classic SignalR, and cannot be asked.")
+}
+
 /// The message with which a question fails whose connection has ended (§3.11).
 pub fn connection_lost(id: &impl fmt::Display) -> String {
     format!("Connection '{id}' disconnected.")
