@@ -1,4 +1,4 @@
-//! What the code of a PersistentConnection can do.
+//! What the code of a `PersistentConnection` can do.
 
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
@@ -14,7 +14,7 @@ use crate::protocol::classic::{Parameters, write_json};
 use crate::protocol::http::RequestHead;
 use crate::transport::Transport;
 
-/// Everybody connected to one PersistentConnection, and its groups. Values are anything that
+/// Everybody connected to one `PersistentConnection`, and its groups. Values are anything that
 /// serializes; they arrive as JSON (§3.3).
 pub struct Peers<'a> {
     registry: &'a mut Registry,
@@ -124,7 +124,7 @@ impl std::fmt::Debug for Peers<'_> {
     }
 }
 
-/// What happened to one connection, for the code of a PersistentConnection. The methods of
+/// What happened to one connection, for the code of a `PersistentConnection`. The methods of
 /// [`Peers`] are methods of it too.
 pub struct PersistentContext<'a, P: PersistentConnection> {
     peers: Peers<'a>,

@@ -19,7 +19,7 @@ use crate::protocol::hub_protocol::{Invocation, StreamIds};
 
 /// The hubs of one mount.
 pub(crate) struct Hubs {
-    hubs: Vec<Mounted>,
+    mounted: Vec<Mounted>,
     /// Their places by lower-case name (§4.8).
     names: HashMap<Box<str>, usize>,
     script: HubScript,
@@ -40,26 +40,26 @@ impl Hubs {
         table: &HubTable,
         has_script: bool,
     ) -> Self {
-        let (mut hubs, mut names) = (Vec::new(), HashMap::default());
+        let (mut mounted, mut names) = (Vec::new(), HashMap::default());
         for declared in &declared.declared {
             let Some(hub) = (declared.find)(table) else { continue };
             let (name, world) = (declared.name.clone(), hub.borrow().world());
             registry.name_world(world, &name);
-            names.insert(name.to_lowercase().into(), hubs.len());
-            hubs.push(Mounted { name, world, options: declared.options.clone(), hub });
+            names.insert(name.to_lowercase().into(), mounted.len());
+            mounted.push(Mounted { name, world, options: declared.options.clone(), hub });
         }
-        let script = if has_script { script_of(&hubs) } else { HubScript::disabled() };
-        Self { hubs, names, script }
+        let script = if has_script { script_of(&mounted) } else { HubScript::disabled() };
+        Self { mounted, names, script }
     }
 
     fn find(&self, name: &str) -> Option<&Mounted> {
         let index =
             self.names.get(name).or_else(|| self.names.get(name.to_lowercase().as_str()))?;
-        self.hubs.get(*index)
+        self.mounted.get(*index)
     }
 
     fn of_worlds<'a>(&'a self, worlds: &'a [u16]) -> impl Iterator<Item = &'a Mounted> {
-        self.hubs.iter().filter(move |hub| worlds.contains(&hub.world))
+        self.mounted.iter().filter(move |hub| worlds.contains(&hub.world))
     }
 }
 
@@ -113,8 +113,11 @@ impl Model for Hubs {
 
     fn reconnected(&mut self, registry: &mut Registry, key: ConnectionKey) -> bool {
         let worlds = listened(registry, key);
-        let hubs = self.of_worlds(&worlds);
-        hubs.fold(true, |well, known| known.hub.borrow_mut().reconnected(registry, key) && well)
+        let mut is_well = true;
+        for known in self.of_worlds(&worlds) {
+            is_well &= known.hub.borrow_mut().reconnected(registry, key);
+        }
+        is_well
     }
 
     fn rejoin(&mut self, registry: &mut Registry, key: ConnectionKey, groups: &[String]) {
@@ -150,6 +153,7 @@ impl Model for Hubs {
             path,
             hub: call.hub.as_ref().into(),
             method: call.method.as_ref().into(),
+            id: call.id.as_json().into(),
             state: call.state.map(ClientState::read).unwrap_or_default(),
             query: query.map(Into::into),
         };
@@ -199,7 +203,7 @@ impl Model for Hubs {
         let classic = registry.get(key).and_then(|connection| connection.classic.as_deref());
         let met = classic.map(|classic| classic.met.to_vec()).unwrap_or_default();
         let mut parting = Parting::Done;
-        for known in &self.hubs {
+        for known in &self.mounted {
             let hears = is_known && worlds.contains(&known.world);
             if hears || met.contains(&known.world) {
                 let hub = &known.hub;

@@ -1,4 +1,4 @@
-//! Classic SignalR 2.x: several hubs, or one PersistentConnection, behind a path, for clients that
+//! Classic SignalR 2.x: several hubs, or one `PersistentConnection`, behind a path, for clients that
 //! know `ASP.NET SignalR` and nothing newer.
 //!
 //! The hubs are those that clients of ASP.NET Core reach: the same groups, users and sends. This

@@ -34,7 +34,7 @@ pub(crate) enum Sent {
     Taken,
 }
 
-/// What is behind a mount: hubs, or a PersistentConnection.
+/// What is behind a mount: hubs, or a `PersistentConnection`.
 pub(crate) trait Model: 'static {
     /// Whether a request may come in, and the worlds that it may listen to.
     fn admit(&mut self, registry: &mut Registry, asking: &Asking<'_>) -> Result<Vec<u16>, Refusal>;

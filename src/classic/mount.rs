@@ -44,7 +44,7 @@ impl<M: Model> ClassicMount<M> {
     }
 
     /// `OnConnected` has ended everywhere.
-    fn started(&self, registry: &mut Registry, key: ConnectionKey, is_well: bool) {
+    fn started(registry: &mut Registry, key: ConnectionKey, is_well: bool) {
         let Some(classic) = classic_of(registry, key) else { return };
         classic.start = if is_well { Start::Done } else { Start::Failed };
         let starts_at_once = std::mem::take(&mut classic.starts_at_once);
@@ -175,7 +175,7 @@ impl<M: Model> ClassicApplication for ClassicMount<M> {
         }
         classic.start = Start::Running(0);
         match self.model.connected(registry, key) {
-            (0, is_well) => self.started(registry, key, is_well),
+            (0, is_well) => Self::started(registry, key, is_well),
             (running, is_well) => {
                 if let Some(classic) = classic_of(registry, key) {
                     classic.start = Start::Running(running);
@@ -264,7 +264,7 @@ impl<M: Model> Application for ClassicMount<M> {
             let failed = classic.start_failed;
             classic.start = Start::Running(running.saturating_sub(1));
             if running <= 1 {
-                self.started(registry, key, !failed);
+                Self::started(registry, key, !failed);
             }
         }
     }

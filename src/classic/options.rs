@@ -183,9 +183,10 @@ pub struct ClassicHubOptions {
 /// }
 ///
 /// // One room for clients of both generations.
+/// let hubs = ClassicHubs::new().hub::<Chat>("ChatHub");
 /// let shard = Shard::bind("127.0.0.1:5000")?
 ///     .hub("/chat", Chat)
-///     .classic("/signalr", ClassicOptions::default(), ClassicHubs::new().hub::<Chat>("ChatHub"));
+///     .classic("/signalr", ClassicOptions::default(), &hubs);
 /// # Ok::<(), tickhub::Error>(())
 /// ```
 #[derive(Clone, Default)]

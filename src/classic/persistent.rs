@@ -90,7 +90,7 @@ pub trait PersistentConnection: Sized + 'static {
     }
 }
 
-/// One PersistentConnection behind a mount.
+/// One `PersistentConnection` behind a mount.
 pub(crate) struct Persistent<P: PersistentConnection> {
     code: P,
     world: u16,

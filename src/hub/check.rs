@@ -29,9 +29,7 @@ impl Registry {
             }
         }
         for world in &self.worlds {
-            world.check(|slot| {
-                self.connections.at_slot(slot).map(|(_, connection)| connection)
-            })?;
+            world.check(|slot| self.connections.at_slot(slot).map(|(_, connection)| connection))?;
         }
         Ok(())
     }

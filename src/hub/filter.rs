@@ -206,7 +206,9 @@ impl CallOutcome {
     pub fn value(&self) -> Option<Value> {
         let mut record = self.ending.as_ref().ok()?.clone();
         if self.protocol == HubProtocolKind::Classic {
-            return serde_json::from_slice::<ClassicResult>(&record).ok().map(|answer| answer.result);
+            return serde_json::from_slice::<ClassicResult>(&record)
+                .ok()
+                .map(|answer| answer.result);
         }
         match self.protocol.read(self.protocol.unframed(&mut record)) {
             Ok(HubMessage::Completion { outcome: Completed::Result(payload), .. }) => {

@@ -205,6 +205,7 @@ impl Registry {
     /// when a poll is still to hear of its end.
     pub(crate) fn leave(&mut self, key: ConnectionKey) {
         self.fail_questions(key);
+        self.fail_replies(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.departed = true;
         // Somebody else may have its id by now: the client of a classic one has come again.

@@ -76,7 +76,7 @@ pub enum ConfigPlace {
     EveryHub,
     /// The hub, or the connection without a hub, at a path.
     Hub(String),
-    /// The hubs, or the PersistentConnection, of classic SignalR below a path.
+    /// The hubs, or the `PersistentConnection`, of classic SignalR below a path.
     Classic(String),
     /// The plain WebSocket at a path.
     WebSocket(String),

@@ -85,7 +85,7 @@ impl Post {
         }));
     }
 
-    /// The same with the PersistentConnection of type `P`.
+    /// The same with the `PersistentConnection` of type `P`.
     pub fn run_persistent<P: PersistentConnection>(
         &self,
         work: impl FnOnce(&mut P, &mut Peers<'_>) + Send + 'static,

@@ -87,7 +87,7 @@ impl Server {
         self.endpoint(move |shard, _| shard.classic(&path, options.clone(), &hubs))
     }
 
-    /// Serves a PersistentConnection to clients of classic SignalR below `path`.
+    /// Serves a `PersistentConnection` to clients of classic SignalR below `path`.
     #[must_use]
     pub fn persistent<P: PersistentConnection>(
         self,

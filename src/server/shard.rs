@@ -173,7 +173,7 @@ impl Shard {
         self
     }
 
-    /// Serves a PersistentConnection to clients of classic SignalR below `path`.
+    /// Serves a `PersistentConnection` to clients of classic SignalR below `path`.
     #[must_use]
     pub fn persistent<P: PersistentConnection>(
         mut self,
@@ -343,7 +343,7 @@ impl Shard {
             .unwrap_or_else(|| panic!("no hub of type {} is served", std::any::type_name::<H>()))
     }
 
-    /// Runs `work` with the PersistentConnection of type `P` and everybody connected to it.
+    /// Runs `work` with the `PersistentConnection` of type `P` and everybody connected to it.
     ///
     /// # Panics
     ///

@@ -49,7 +49,7 @@ impl Engine {
         self.add_classic_mount(path, world, options, hubs);
     }
 
-    /// Serves a PersistentConnection to classic clients below a path.
+    /// Serves a `PersistentConnection` to classic clients below a path.
     pub(crate) fn add_persistent<P: PersistentConnection>(
         &mut self,
         path: &str,

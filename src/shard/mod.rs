@@ -37,13 +37,12 @@ use crate::transport::{Socket, SocketStage};
 use alarms::Token;
 use classic::SharedMount;
 use drain::Drain;
+pub(crate) use exchange::Code;
 pub use exchange::Exchange;
 use exchange::Exchanges;
-pub(crate) use exchange::{AsyncHandler, Code};
 pub(crate) use front::Before;
 pub use http::HttpOptions;
 use routes::Routes;
-pub(crate) use routes::{HttpHandler, Redirector};
 
 /// Everything that one shard holds.
 pub(crate) struct Engine {
@@ -53,7 +52,7 @@ pub(crate) struct Engine {
     hubs: HubTable,
     /// The classic mounts among them, by their world.
     classics: HashMap<u16, SharedMount>,
-    /// The first PersistentConnection of each type.
+    /// The first `PersistentConnection` of each type.
     persistents: HashMap<TypeId, Rc<dyn Any>>,
     routes: Routes,
     before: Vec<Before>,
@@ -168,6 +167,8 @@ impl Engine {
         self.return_calls();
         self.advance_drain();
         self.settle();
+        // Connections that ended just now have left answers to requests that waited for them.
+        self.return_calls();
         self.flush();
         &mut self.ops
     }
@@ -200,7 +201,7 @@ impl Engine {
         Some(work(hub, &mut clients))
     }
 
-    /// Runs `work` with the first PersistentConnection of type `P`. `None`: there is none.
+    /// Runs `work` with the first `PersistentConnection` of type `P`. `None`: there is none.
     pub(crate) fn enter_persistent<P: PersistentConnection, T>(
         &mut self,
         work: impl FnOnce(&mut P, &mut Peers<'_>) -> T,

@@ -154,8 +154,8 @@ impl Engine {
         let key = match *pending {
             Pending::Poll { connection, .. }
             | Pending::Answer { connection }
-            | Pending::Post { connection, .. } => connection,
-            Pending::Start { connection, .. } => connection,
+            | Pending::Post { connection, .. }
+            | Pending::Start { connection, .. } => connection,
             Pending::Call { number, .. } => return self.registry.give_up_reply(number),
             Pending::Exchange { task, .. } => return self.exchanges.give_up(task),
         };

@@ -68,7 +68,7 @@ impl Engine {
                     self.apps[world].borrow_mut().heard(&mut self.registry, connection_key);
                 }
                 Event::Pong(_) => {
-                    self.apps[world].borrow_mut().heard(&mut self.registry, connection_key)
+                    self.apps[world].borrow_mut().heard(&mut self.registry, connection_key);
                 }
                 Event::Close { code, reason } => {
                     stage.peer_closed = true;

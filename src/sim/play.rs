@@ -368,14 +368,13 @@ impl Play {
         mut is_done: impl FnMut(&mut Self) -> bool,
     ) -> Result<(), String> {
         let limit = self.world.now() + LIVENESS_MAX;
-        let mut quiet = 0;
-        let mut rounds = 0;
+        let (mut quiet, mut rounds) = (0, 0);
         loop {
-            let mut moved = false;
             rounds += 1;
             if rounds > ROUNDS_MAX {
-                return Err(format!("it never stands still; {}", self.complaint(what)));
+                return Err(format!("something never stops; {}", self.complaint(what)));
             }
+            let mut moved = false;
             for shard in 0..self.world.shards() {
                 moved |= self.world.turn(shard)? != Turn::default();
             }
@@ -402,7 +401,7 @@ impl Play {
             }
             let next = self.next_deadline().unwrap_or(limit).max(now + MOMENT);
             self.world.set_now(next.min(now + Duration::from_secs(1)));
-            quiet = 0;
+            (quiet, rounds) = (0, 0);
         }
     }
 
@@ -470,7 +469,7 @@ fn dials(rng: &mut Rng) -> Dials {
 /// half-open sockets and the longest of all, the idle time of HTTP (130 s).
 const LIVENESS_MAX: Duration = Duration::from_secs(400);
 
-/// Rounds after which whatever moves will move for ever.
-const ROUNDS_MAX: u32 = 200_000;
+/// How often everybody has a turn before the time must pass.
+const ROUNDS_MAX: u32 = 100_000;
 
 const MOMENT: Duration = Duration::from_micros(100);

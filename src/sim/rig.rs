@@ -108,8 +108,9 @@ impl Rig {
             http::write_request(&mut request, "GET", &target, "rig", &[], b"");
             self.feed(connection, &request);
             self.turn();
-            let answer = self.sent().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
-            let token = token_of(answer);
+            let answer: String =
+                self.sent().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
+            let token = token_of(&answer);
             self.settle();
             let target = format!(
                 "/classic/connect?transport=webSockets&clientProtocol=2.1&{data}&connectionToken={}",
@@ -211,7 +212,7 @@ impl fmt::Debug for Rig {
 }
 
 /// The connection token in the answer to a negotiation.
-fn token_of(answer: String) -> String {
+fn token_of(answer: &str) -> String {
     let (_, rest) = answer.split_once("\"ConnectionToken\":\"").expect("a token");
     rest.split_once('"').expect("the end of it").0.to_owned()
 }

@@ -166,7 +166,8 @@ impl Streams {
             3 => ("CountThenFail", vec![count], End::Failed(count)),
             4 => ("CountThenPanic", vec![count], End::Failed(count)),
             5..=6 => ("SlowCount", vec![count / 10, ms], End::After(count / 10)),
-            7 => ("Forever", vec![ms], End::Never),
+            // Without a pause it would never let the time pass.
+            7 => ("Forever", vec![ms + 1], End::Never),
             8 => ("Stubborn", vec![], End::Never),
             _ => {
                 let place = *sent.insert(self.books.borrow_mut().send());

@@ -144,7 +144,7 @@ impl World {
         self
     }
 
-    /// Serves a PersistentConnection to classic clients below `path` of every shard.
+    /// Serves a `PersistentConnection` to classic clients below `path` of every shard.
     #[must_use]
     pub fn persistent<P: PersistentConnection>(
         mut self,
@@ -390,7 +390,7 @@ impl World {
         result.expect("the hub is served")
     }
 
-    /// Runs `work` with the PersistentConnection of type `P` of a shard.
+    /// Runs `work` with the `PersistentConnection` of type `P` of a shard.
     ///
     /// # Panics
     ///

@@ -18,7 +18,7 @@ pub(crate) struct Request {
 }
 
 /// What has come so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Received {
     pub(crate) status: Option<u16>,
     pub(crate) reason: String,

@@ -114,6 +114,23 @@ impl Number {
     }
 }
 
+impl Number {
+    /// A number of which only so many digits count as a double carries for sure; whole ones stay
+    /// as they are.
+    pub(crate) fn rounded(self) -> Self {
+        if self.exponent >= 0 || self.digits.len() <= DIGITS_OF_DOUBLE {
+            return self;
+        }
+        let value: Option<f64> = self.to_string().parse().ok();
+        let shorter = value.and_then(|value| {
+            Self::parse(&format!("{value:.precision$e}", precision = DIGITS_OF_DOUBLE - 1))
+        });
+        shorter.unwrap_or(self)
+    }
+}
+
+const DIGITS_OF_DOUBLE: usize = 15;
+
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.negative { "-" } else { "" })?;

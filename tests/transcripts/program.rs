@@ -20,11 +20,11 @@ pub(crate) fn path() -> PathBuf {
 }
 
 impl Program {
-    /// Starts a server with the host of the transcripts on a free port.
-    pub(crate) fn start(driver: &str) -> Result<Self, String> {
+    /// Starts a server with a host of the transcripts on a free port.
+    pub(crate) fn start(host: &str, driver: &str) -> Result<Self, String> {
         let path = path();
         let mut command = Command::new(&path);
-        command.args(["core", "--listen", "127.0.0.1:0", "--driver", driver]);
+        command.args([host, "--listen", "127.0.0.1:0", "--driver", driver]);
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| {
                 format!("{}: {error} (cargo build --example conformance)", path.display())

@@ -4,34 +4,55 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::events::{Framing, Kind, Reader, decode};
 use super::http::{Chunk, Exchange, Request, Shared};
-use super::json::Json;
 use super::msgpack::pack_text;
+use super::polls::{Loop, Polls};
 use super::program::Program;
+use super::steps::{millis, text};
 use super::text::{Values, fill, hex, to_bytes, unhex};
 use super::websocket::{Frame, OPCODES, WebSocket};
 
+/// What the recordings of one of the two protocols are about.
+pub(crate) trait Protocol: Sized {
+    /// The host of the conformance program, and the folder of the recordings.
+    const HOST: &'static str;
+    /// Whether bodies of requests are forms, where values are percent-encoded.
+    const SENDS_FORMS: bool;
+    /// Whether scenarios may run beside each other against one server.
+    const SHARES_SERVER: bool;
+
+    /// Something that came.
+    type Event;
+
+    /// What reads the stream that a step opens.
+    fn open(step: &Value) -> Result<Self, Stuck>;
+
+    /// The events in what came, each once.
+    fn feed(&mut self, fresh: &[Chunk]) -> Vec<Self::Event>;
+
+    /// Plays one step: its differences.
+    fn replay(session: &mut Session<Self>, step: &Value) -> Result<Vec<String>, Stuck>;
+}
+
 /// A scenario being played.
-pub(crate) struct Session {
+pub(crate) struct Session<P> {
     pub(crate) driver: &'static str,
     server: SocketAddr,
     /// The server that the scenario has started itself.
     program: Option<Program>,
     pub(crate) values: Values,
-    pub(crate) streams: HashMap<String, Stream>,
+    pub(crate) streams: HashMap<String, Stream<P>>,
 }
 
 /// Something that stays open over several steps.
-pub(crate) struct Stream {
-    pub(crate) reader: Reader,
-    /// The last Ack that has come on it.
-    pub(crate) acked: Option<i64>,
+pub(crate) struct Stream<P> {
+    pub(crate) reader: P,
+    /// Chunks that were read.
+    seen: usize,
     pub(crate) began: Instant,
     pub(crate) shared: Arc<Shared>,
     transport: Transport,
@@ -40,7 +61,7 @@ pub(crate) struct Stream {
 enum Transport {
     Exchange(Exchange),
     WebSocket(WebSocket),
-    PollLoop(Arc<AtomicBool>),
+    PollLoop(Loop),
 }
 
 /// What a step has observed.
@@ -60,7 +81,7 @@ pub(crate) struct Observed {
 /// Why a scenario cannot go on.
 pub(crate) type Stuck = String;
 
-impl Session {
+impl<P: Protocol> Session<P> {
     pub(crate) fn new(driver: &'static str, server: SocketAddr) -> Self {
         Self { driver, server, program: None, values: Values::new(), streams: HashMap::new() }
     }
@@ -80,7 +101,7 @@ impl Session {
                 Ok(Observed::default())
             }
             "start-server" => {
-                let program = Program::start(self.driver)?;
+                let program = Program::start(P::HOST, self.driver)?;
                 self.server = program.address;
                 self.program = Some(program);
                 Ok(Observed::default())
@@ -98,12 +119,12 @@ impl Session {
         }
     }
 
-    pub(crate) fn stream(&mut self, step: &Value) -> Result<&mut Stream, Stuck> {
+    pub(crate) fn stream(&mut self, step: &Value) -> Result<&mut Stream<P>, Stuck> {
         let name = text(step, "stream");
         self.streams.get_mut(name).ok_or_else(|| format!("no stream {name:?} is open"))
     }
 
-    fn http(&mut self, step: &Value) -> Result<Observed, Stuck> {
+    pub(crate) fn http(&mut self, step: &Value) -> Result<Observed, Stuck> {
         let request = self.request(&step["request"])?;
         let exchange =
             Exchange::start(self.server, &request).map_err(|error| unreachable(&error))?;
@@ -113,39 +134,35 @@ impl Session {
 
     fn open(&mut self, step: &Value) -> Result<Observed, Stuck> {
         let request = self.request(&step["request"])?;
-        let (kind, transport) = match text(step, "kind") {
+        let exchange = |request: &Request| {
+            let exchange = Exchange::start(self.server, request);
+            exchange.map(Transport::Exchange).map_err(|error| unreachable(&error))
+        };
+        let transport = match text(step, "kind") {
             "ws" => {
                 let mute = step["mute"] == true;
-                let socket = WebSocket::open(self.server, request, mute)
-                    .map_err(|error| unreachable(&error))?;
-                (Kind::WebSocket, Transport::WebSocket(socket))
+                let socket = WebSocket::open(self.server, request, mute);
+                Transport::WebSocket(socket.map_err(|error| unreachable(&error))?)
             }
-            kind @ ("sse" | "poll") => {
-                let exchange =
-                    Exchange::start(self.server, &request).map_err(|error| unreachable(&error))?;
-                let kind = if kind == "sse" { Kind::EventStream } else { Kind::Poll };
-                (kind, Transport::Exchange(exchange))
+            "sse" | "ff" | "lp" | "poll" => exchange(&request)?,
+            "lp-loop" => {
+                let then = Some(&step["then"]).filter(|then| !then.is_null());
+                let then = then.map(|then| self.request(then)).transpose()?;
+                let headers = request.headers.clone();
+                let then = then.map(|then| Request { headers, ..then });
+                Transport::PollLoop(Loop::start(self.server, Polls { first: request, then }))
             }
-            "lp-loop" => (Kind::PollLoop, Transport::PollLoop(Arc::default())),
             other => return Err(format!("an unknown kind of stream {other:?}")),
-        };
-        let framing = match step["framing"].as_str() {
-            None | Some("hub") => Framing::Hub,
-            Some("messages") => Framing::Messages,
-            Some("bytes") => Framing::Bytes,
-            Some(other) => return Err(format!("an unknown framing {other:?}")),
         };
         let (shared, began) = match &transport {
             Transport::Exchange(exchange) => (exchange.shared.clone(), exchange.began),
             Transport::WebSocket(socket) => (socket.exchange.shared.clone(), socket.exchange.began),
-            Transport::PollLoop(stop) => {
-                let request = self.request(&step["request"])?;
-                (poll_for_ever(self.server, request, stop.clone()), Instant::now())
-            }
+            Transport::PollLoop(polls) => (polls.shared.clone(), Instant::now()),
         };
-        let reader = Reader::new(kind, framing);
-        let stream = Stream { reader, acked: None, began, shared, transport };
-        let observed = stream.opened();
+        let stream = Stream { reader: P::open(step)?, seen: 0, began, shared, transport };
+        // Where no answer was recorded, nobody waits for one.
+        let is_awaited = !step["response"].is_null();
+        let observed = if is_awaited { stream.opened() } else { Observed::default() };
         self.streams.insert(text(step, "stream").to_owned(), stream);
         Ok(observed)
     }
@@ -176,7 +193,7 @@ impl Session {
                 .map(|(place, piece)| {
                     Ok(Frame {
                         opcode: if place == 0 { opcode } else { 0 },
-                        data: self.content(piece, "data")?.unwrap_or_default(),
+                        data: self.piece(piece)?,
                         more: place + 1 < pieces.len(),
                         ..Frame::default()
                     })
@@ -198,6 +215,14 @@ impl Session {
             socket.send(frame);
         }
         Ok(Observed::default())
+    }
+
+    /// What one frame of a message carries.
+    fn piece(&self, piece: &Value) -> Result<Vec<u8>, Stuck> {
+        match piece.as_str() {
+            Some(text) => self.fill(text, str::to_owned).map(|text| to_bytes(&text)),
+            None => Ok(self.content(piece, "data")?.unwrap_or_default()),
+        }
     }
 
     fn close(&mut self, step: &Value) -> Result<Observed, Stuck> {
@@ -237,7 +262,10 @@ impl Session {
                 headers.push((name.clone(), self.fill(line, str::to_owned)?));
             }
         }
-        let body = self.content(request, "body")?;
+        let body = match request["body"].as_str().filter(|_| P::SENDS_FORMS) {
+            Some(form) => Some(self.fill(form, encode)?.into_bytes()),
+            None => self.content(request, "body")?,
+        };
         Ok(Request { method: text(request, "method").to_owned(), target, headers, body })
     }
 
@@ -268,116 +296,102 @@ impl Session {
         fill(text, &self.values, how)
             .map_err(|name| format!("the placeholder {name} has no value: no step has yielded it"))
     }
+}
 
-    /// Remembers what a step says is to be remembered.
-    pub(crate) fn capture(&mut self, step: &Value, records: &[Option<Json>]) {
-        for (name, how) in step["captures"].as_object().into_iter().flatten() {
-            let of_type = |record: &&Option<Json>| match (&how["type"], record) {
-                (Value::Null, _) => true,
-                (wanted, Some(record)) => {
-                    let kind = record.member("type").or_else(|| record.element(0));
-                    kind.and_then(Json::integer) == wanted.as_i64()
+impl<P: Protocol> Stream<P> {
+    /// What came until it `is_enough`, and a while longer so that what is too much is seen; and how
+    /// it ended, if it did.
+    pub(crate) fn collect(
+        &mut self,
+        grace: Duration,
+        limit: Duration,
+        is_enough: impl Fn(&[P::Event], Option<&str>, Duration) -> bool,
+    ) -> (Vec<P::Event>, Option<String>) {
+        let (began, mut enough_since, mut events) = (Instant::now(), None, Vec::new());
+        loop {
+            // What came before the end is in the chunks then.
+            let ended = {
+                let received = self.shared.lock();
+                let fresh = received.chunks.get(self.seen..).unwrap_or_default();
+                self.seen += fresh.len();
+                events.extend(self.reader.feed(fresh));
+                received.ended.clone()
+            };
+            let passed = began.elapsed();
+            if is_enough(&events, ended.as_deref(), passed) {
+                let since = *enough_since.get_or_insert(passed);
+                if ended.is_some() || passed >= since + grace {
+                    return (events, ended);
                 }
-                (_, None) => false,
-            };
-            let found: Vec<_> = records.iter().filter(of_type).collect();
-            let place = match how["index"].as_i64().unwrap_or(-1) {
-                back @ ..0 => found.len().checked_sub(back.unsigned_abs() as usize),
-                place => usize::try_from(place).ok(),
-            };
-            let record = place.and_then(|place| found.get(place)).and_then(|found| found.as_ref());
-            let path = how["path"].as_array().into_iter().flatten();
-            let value = path.fold(record, |value, step| value?.at(step)).and_then(Json::text);
-            if let Some(value) = value.filter(|value| !value.is_empty()) {
-                self.values.insert(name.clone(), value.to_owned());
+            } else {
+                enough_since = None;
             }
-        }
-    }
-
-    /// The decoded body of an answer.
-    pub(crate) fn decoded(content: Option<&[u8]>) -> Vec<Option<Json>> {
-        let content = content.unwrap_or_default();
-        match std::str::from_utf8(content).ok().and_then(Json::parse) {
-            Some(value) => vec![Some(value)],
-            None => super::events::split_records(content).into_iter().map(decode).collect(),
+            if passed > limit {
+                return (events, ended);
+            }
+            self.shared.wait(Duration::from_millis(25), |received| {
+                received.chunks.len() > self.seen || received.ended != ended
+            });
         }
     }
 }
 
-impl Stream {
-    /// What the answer to its request was, if that has come by now.
+impl<P> Stream<P> {
+    /// What the answer to its request was.
     fn opened(&self) -> Observed {
-        match &self.transport {
-            Transport::PollLoop(_) => Observed::default(),
-            Transport::Exchange(_) if self.reader.kind == Kind::Poll => Observed::default(),
-            Transport::Exchange(_) => {
-                self.shared.wait(Duration::from_secs(20), |received| received.headed);
-                let refused = self.shared.lock().status != Some(200);
-                if refused {
-                    self.shared.wait(Duration::from_secs(2), |received| received.ended.is_some());
-                }
-                observed(&self.shared, self.began, refused)
-            }
-            Transport::WebSocket(socket) => {
-                self.shared.wait(Duration::from_secs(20), |received| received.headed);
-                let refused = self.shared.lock().status != Some(101);
-                if refused {
-                    self.shared.wait(Duration::from_secs(2), |received| received.ended.is_some());
-                }
-                let is_accepted = Some(socket.is_accepted());
-                Observed { is_accepted, ..observed(&self.shared, self.began, refused) }
-            }
+        let usual = if matches!(self.transport, Transport::WebSocket(_)) { 101 } else { 200 };
+        self.shared.wait(Duration::from_secs(20), |received| received.headed);
+        let refused = self.shared.lock().status != Some(usual);
+        if refused {
+            self.shared.wait(Duration::from_secs(2), |received| received.ended.is_some());
         }
+        let is_accepted = match &self.transport {
+            Transport::WebSocket(socket) => Some(socket.is_accepted()),
+            Transport::Exchange(_) | Transport::PollLoop(_) => None,
+        };
+        Observed { is_accepted, ..observed(&self.shared, self.began, refused) }
     }
 
     fn close(&mut self) {
         match &mut self.transport {
             Transport::Exchange(exchange) => exchange.close(),
             Transport::WebSocket(socket) => socket.exchange.close(),
-            Transport::PollLoop(stop) => {
-                stop.store(true, Ordering::Relaxed);
-                self.shared.update(|received| received.closed = true);
-                self.shared.wait(Duration::from_secs(1), |received| received.ended.is_some());
-            }
+            Transport::PollLoop(polls) => polls.stop(),
         }
     }
 }
 
-impl Drop for Stream {
+impl<P> Drop for Stream<P> {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-/// A client that polls for ever, in a thread of its own. Chunks are the answers.
-fn poll_for_ever(server: SocketAddr, request: Request, stop: Arc<AtomicBool>) -> Arc<Shared> {
-    let shared = Arc::<Shared>::default();
-    let told = shared.clone();
-    std::thread::spawn(move || {
-        let end = loop {
-            let Ok(exchange) = Exchange::start(server, &request) else { break "eof".to_owned() };
-            while !stop.load(Ordering::Relaxed) && exchange.shared.lock().ended.is_none() {
-                let ended = |received: &super::http::Received| received.ended.is_some();
-                exchange.shared.wait(Duration::from_millis(20), ended);
+/// No scenario takes longer.
+const SCENARIO_MAX: Duration = Duration::from_mins(2);
+
+/// A scenario that has failed so often is not worth more.
+const FAILURES_MAX: usize = 30;
+
+/// Plays a scenario: its differences, each with its step.
+pub(crate) fn play<P: Protocol>(scenario: &Value, mut session: Session<P>) -> Vec<String> {
+    let began = Instant::now();
+    let mut failures = Vec::new();
+    for (place, step) in scenario["steps"].as_array().into_iter().flatten().enumerate() {
+        let caption = step["what"].as_str().unwrap_or_else(|| text(step, "do"));
+        let at = format!("step {} ({caption})", place + 1);
+        match P::replay(&mut session, step) {
+            Ok(found) => failures.extend(found.iter().map(|found| format!("{at}: {found}"))),
+            Err(stuck) => {
+                failures.push(format!("{at}: cannot go on: {stuck}"));
+                break;
             }
-            if stop.load(Ordering::Relaxed) {
-                break "closed by client".to_owned();
-            }
-            let answer = observed(&exchange.shared, exchange.began, true);
-            let is_clean = exchange.shared.lock().ended.as_deref() == Some("clean");
-            if answer.status != Some(200) || !is_clean {
-                let status = answer.status.map_or("None".to_owned(), |status| status.to_string());
-                break format!("status {status}");
-            }
-            let data = answer.content.unwrap_or_default();
-            told.update(|received| {
-                received.headed = true;
-                received.chunks.push(Chunk { opcode: "lp".to_owned(), data });
-            });
-        };
-        told.end(&end);
-    });
-    shared
+        }
+        if began.elapsed() > SCENARIO_MAX || failures.len() > FAILURES_MAX {
+            break;
+        }
+    }
+    failures
 }
 
 fn observed(shared: &Shared, began: Instant, with_content: bool) -> Observed {
@@ -395,12 +409,4 @@ fn observed(shared: &Shared, began: Instant, with_content: bool) -> Observed {
 
 fn unreachable(error: &io::Error) -> Stuck {
     format!("the server cannot be reached: {error}")
-}
-
-pub(crate) fn text<'a>(of: &'a Value, name: &str) -> &'a str {
-    of[name].as_str().unwrap_or_default()
-}
-
-pub(crate) fn millis(of: &Value, name: &str, otherwise: u64) -> Duration {
-    Duration::from_millis(of[name].as_u64().unwrap_or(otherwise))
 }

@@ -4,8 +4,9 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 use super::program::Program;
-use super::replay::play;
-use super::session::Session;
+use super::session::{Protocol, Session, play};
+use super::steps::text;
+use super::{classic_events, core_events};
 
 /// A change, the scenario that it is made to, the step where it must be noticed, and a word of the
 /// complaint.
@@ -17,7 +18,7 @@ struct Tampering {
 }
 
 /// Steps are counted from 1, as in complaints.
-const ALL: &[Tampering] = &[
+const CORE: &[Tampering] = &[
     Tampering {
         name: "status",
         scenario: "msgpack-framing",
@@ -102,15 +103,133 @@ const ALL: &[Tampering] = &[
     },
 ];
 
-pub(crate) fn trials() -> Vec<Trial> {
-    let trial = |tampering: &'static Tampering| {
-        Trial::test(format!("tampering::{}", tampering.name), move || check(tampering))
-    };
-    ALL.iter().map(trial).collect()
+const CLASSIC: &[Tampering] = &[
+    Tampering {
+        name: "status",
+        scenario: "protocol-errors",
+        change: |steps| steps[0]["response"]["status"] = json!(201),
+        noticed: (1, "status: expected Some(201), got Some(200)"),
+    },
+    Tampering {
+        name: "header",
+        scenario: "abort",
+        change: |steps| {
+            steps[0]["response"]["headers"]["X-Content-Type-Options"] = json!("sniff");
+        },
+        noticed: (1, "header x-content-type-options: expected"),
+    },
+    Tampering {
+        name: "key_of_a_body",
+        scenario: "abort",
+        change: |steps| replace(&mut steps[0]["response"]["body"], "{", "{\"More\":1,"),
+        noticed: (1, "body: member More is missing"),
+    },
+    Tampering {
+        name: "number",
+        scenario: "abort",
+        change: |steps| replace(&mut steps[0]["response"]["body"], "110.0", "110.001"),
+        noticed: (1, "body.ConnectionTimeout: expected"),
+    },
+    Tampering {
+        name: "key_of_an_envelope",
+        scenario: "groups",
+        change: |steps| replace(&mut steps[2]["frames"][1]["raw"], "\"S\":1,", ""),
+        noticed: (3, "surplus [\"S\", 1]"),
+    },
+    Tampering {
+        name: "surplus_message",
+        scenario: "groups",
+        change: |steps| steps[4]["frames"] = json!([]),
+        noticed: (5, "surplus [\"message\""),
+    },
+    Tampering {
+        name: "missing_message",
+        scenario: "groups",
+        change: |steps| {
+            let frame = steps[4]["frames"][0].clone();
+            steps[4]["frames"].as_array_mut().expect("an array").push(frame);
+        },
+        noticed: (5, "missing [\"message\""),
+    },
+    Tampering {
+        name: "order_of_messages",
+        scenario: "burst-order",
+        change: |steps| {
+            let frames = &mut steps[6]["frames"];
+            replace(&mut frames[0]["raw"], "\"0\"", "\"1\"");
+        },
+        noticed: (7, "record 0"),
+    },
+    Tampering {
+        name: "bare_result",
+        scenario: "progress-websockets",
+        change: |steps| {
+            let frames = steps[6]["frames"].as_array_mut().expect("an array");
+            frames.retain(|frame| !text(frame, "text").starts_with("{\"R\""));
+        },
+        noticed: (7, "results: surplus"),
+    },
+    Tampering {
+        name: "missing_end",
+        scenario: "groups",
+        change: |steps| steps[4]["ended"] = json!("clean"),
+        noticed: (5, "expected it clean, got open"),
+    },
+    Tampering {
+        name: "surplus_end",
+        scenario: "abort",
+        change: |steps| {
+            let read = steps.iter_mut().find(|step| step["ended"].is_string());
+            read.expect("something ends")["ended"] = Value::Null;
+        },
+        noticed: (7, "expected it open, got clean"),
+    },
+    Tampering {
+        name: "signs_of_life",
+        scenario: "keep-alive-off",
+        change: |steps| steps[5]["compare"]["keepalive"] = json!({"min": 1}),
+        noticed: (6, "signs of life, got 0"),
+    },
+    Tampering {
+        name: "delay",
+        scenario: "lifecycle-long-polling",
+        change: |steps| replace(&mut steps[4]["frames"][0]["raw"], "\"L\":100", "\"L\":101"),
+        noticed: (5, "delays, record 0"),
+    },
+    Tampering {
+        name: "frame",
+        scenario: "forever-frame-document",
+        change: |steps| steps[3]["calls"][0][1] = json!("13"),
+        noticed: (4, "calls[0][1]: expected"),
+    },
+    Tampering {
+        name: "script",
+        scenario: "hub-script",
+        change: |steps| steps[0]["response"]["facts"]["methods"][1] = json!("First"),
+        noticed: (1, "facts.methods[1]: expected"),
+    },
+];
+
+/// Changes what a text says.
+fn replace(value: &mut Value, from: &str, to: &str) {
+    let before = value.as_str().expect("a text");
+    let after = before.replacen(from, to, 1);
+    assert_ne!(before, after, "something is changed");
+    *value = json!(after);
 }
 
-fn check(tampering: &Tampering) -> Result<(), Failed> {
-    let mut scenario = super::scenarios()
+pub(crate) fn trials() -> Vec<Trial> {
+    let core = CORE.iter().map(trial::<core_events::Reader>);
+    core.chain(CLASSIC.iter().map(trial::<classic_events::Reader>)).collect()
+}
+
+fn trial<P: Protocol>(tampering: &'static Tampering) -> Trial {
+    let name = format!("tampering::{}::{}", P::HOST, tampering.name);
+    Trial::test(name, move || check::<P>(tampering))
+}
+
+fn check<P: Protocol>(tampering: &Tampering) -> Result<(), Failed> {
+    let mut scenario = super::scenarios(P::HOST)
         .into_iter()
         .find(|scenario| scenario["name"] == tampering.scenario)
         .ok_or("the scenario is there")?;
@@ -118,8 +237,8 @@ fn check(tampering: &Tampering) -> Result<(), Failed> {
     let (step, complaint) = tampering.noticed;
     (tampering.change)(steps);
     steps.truncate(step);
-    let server = Program::start("epoll")?;
-    let failures = play(&scenario, Session::new("epoll", server.address));
+    let server = Program::start(P::HOST, "epoll")?;
+    let failures = play(&scenario, Session::<P>::new("epoll", server.address));
     let at = format!("step {step} ");
     let noticed = failures.iter().any(|found| found.starts_with(&at) && found.contains(complaint));
     if noticed { Ok(()) } else { Err(format!("not noticed: {failures:#?}").into()) }

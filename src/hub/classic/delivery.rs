@@ -66,7 +66,7 @@ impl Registry {
         delivery
     }
 
-    /// Queues one message of a PersistentConnection, which is any JSON, for everybody whom
+    /// Queues one message of a `PersistentConnection`, which is any JSON, for everybody whom
     /// `select` names.
     pub(crate) fn broadcast_element(
         &mut self,

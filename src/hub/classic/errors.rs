@@ -7,6 +7,7 @@ use super::super::error::HubError;
 use super::super::methods::Failure;
 use super::super::rate_limit::EXCEEDED;
 use super::super::registry::Registry;
+use super::Asked;
 use crate::base::ConnectionKey;
 use crate::protocol::classic::{self, errors, write_error, write_json};
 use crate::protocol::hub_protocol::{HubProtocolKind, shown};
@@ -23,7 +24,7 @@ impl<H: Hub> HubEndpoint<H> {
         let Some(id) = caller.id else { return };
         let detailed = registry.get(caller.key).is_some_and(|connection| connection.hub.detailed);
         let declared = registry.world_name(self.world);
-        let (hub, method) = registry.asked(id).map_or(("", ""), |asked| asked.called());
+        let (hub, method) = registry.asked(id).map_or(("", ""), Asked::called);
         let (mut data, mut is_hub_exception) = (None, false);
         let text = match failure {
             Failure::Refused(error) | Failure::Streaming(error) if error.is_public() => {

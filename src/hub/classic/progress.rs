@@ -98,10 +98,9 @@ struct Report {
 impl Reports {
     /// Queues everything for its callers. What changed in their state goes along.
     pub(in crate::hub) fn deliver(&self, registry: &mut Registry) {
-        while let Some(Report { connection, id, mut element }) = {
+        loop {
             let next = self.0.borrow_mut().pop_front();
-            next
-        } {
+            let Some(Report { connection, id, mut element }) = next else { return };
             // Who was answered hears no more of it (§4.6).
             let Some(asked) = registry.asked(&id) else { continue };
             if let Some(changes) = asked.state.changes() {

@@ -4,6 +4,7 @@
 use super::super::registry::Registry;
 use super::ClientState;
 use crate::base::{ConnectionKey, SocketKey};
+use crate::protocol::classic::{Failure, errors, write_error};
 use crate::protocol::websocket::Kind;
 
 /// Where the answer to a call goes.
@@ -22,6 +23,8 @@ pub(crate) struct Asked {
     /// Hub and method as the client spelled them.
     pub(crate) hub: Box<str>,
     pub(crate) method: Box<str>,
+    /// The id that the answer carries, as JSON.
+    pub(crate) id: Box<str>,
     /// What it sent as the state of the hub.
     pub(crate) state: ClientState,
     /// The query of the request that brought it; over a WebSocket that of the upgrade counts.
@@ -70,13 +73,11 @@ impl Registry {
     /// The state that came with a call.
     pub(in crate::hub) fn client_state(&mut self, number: Option<u64>) -> &mut ClientState {
         let reply = number.and_then(|number| self.classic.replies.get_mut(&number));
-        match reply {
-            Some(reply) => &mut reply.asked.state,
-            None => {
-                self.classic.nobody = ClientState::default();
-                &mut self.classic.nobody
-            }
+        if let Some(reply) = reply {
+            return &mut reply.asked.state;
         }
+        self.classic.nobody = ClientState::default();
+        &mut self.classic.nobody
     }
 
     /// The query of the request that brought a call, if it was not the WebSocket.
@@ -118,6 +119,26 @@ impl Registry {
                 }
             }
             ReplyPath::WebSocket => {}
+        }
+    }
+
+    /// A connection has ended, and with it its calls: requests that wait for their results are told
+    /// so, though the methods go on.
+    pub(in crate::hub) fn fail_replies(&mut self, key: ConnectionKey) {
+        let classic = self.get(key).and_then(|connection| connection.classic.as_deref());
+        if classic.is_none_or(|classic| classic.calls == 0) {
+            return;
+        }
+        let of_it = |_: &u64, reply: &mut Reply| reply.connection == key;
+        let lost: Vec<Reply> =
+            self.classic.replies.extract_if(of_it).map(|(_, reply)| reply).collect();
+        for Reply { asked, .. } in lost {
+            if let ReplyPath::Request(socket) = asked.path {
+                let text = errors::invocation_failed(&asked.hub, &asked.method);
+                let mut body = Vec::new();
+                write_error(&mut body, &asked.id, &Failure::plain(&text), None);
+                self.classic.returned.push(Returned { socket, body });
+            }
         }
     }
 

@@ -61,7 +61,7 @@ impl Engine {
         let app = self.classics.get(&mount.world).expect("a route leads to it").clone();
         http.headers.add("X-Content-Type-Options", "nosniff");
         let parameters = Parameters::new(request.head().raw_query(), request.body());
-        let callback: Option<Box<str>> = parameters.non_empty("callback").map(|name| name.into());
+        let callback: Option<Box<str>> = parameters.non_empty("callback").map(Into::into);
         if callback.is_some() && !app.borrow().options().enable_jsonp {
             return Answer::Response(Response::new(403).reason(errors::JSONP_DISABLED));
         }

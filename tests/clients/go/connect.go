@@ -18,6 +18,7 @@ import (
 const (
 	defaultServerTimeout = 30 * time.Second
 	defaultPingInterval  = 15 * time.Second
+	idleTimeout          = 5 * time.Second // of TCP connections between requests
 )
 
 // Handler answers a call of the server. Its result and error go back if the server wants them.
@@ -70,7 +71,7 @@ func (o *Options) endpoint() (*endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{Jar: jar, Transport: &http.Transport{DisableCompression: true}}
+	client := &http.Client{Jar: jar, Transport: &http.Transport{DisableCompression: true, IdleConnTimeout: idleTimeout}}
 	return &endpoint{client: client, hub: *hub, header: o.Header, token: o.Token, inQuery: o.TokenInQuery}, nil
 }
 

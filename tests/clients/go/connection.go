@@ -196,7 +196,6 @@ func (c *Connection) finish(err error) {
 	}
 	c.lock.Unlock()
 	close(c.done)
-	c.endpoint.client.CloseIdleConnections()
 }
 
 // ping sends one Ping at once and then regularly (§8.1).

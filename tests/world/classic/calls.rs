@@ -98,7 +98,7 @@ fn leg_057_to_059_state() {
     let (status, answer) = sent(&mut world, &guest, call);
     let answer: Value = serde_json::from_str(&answer).expect("JSON");
     assert_eq!((status, &answer), (200, &json!({"S": {"name": "bob!"}, "R": "ok", "I": "0"})));
-    let mut expected = client_call("RoomHub", "stateSeen", json!([1]));
+    let mut expected = client_call("RoomHub", "stateSeen", &json!([1]));
     expected["S"] = json!({"name": "bob!"});
     assert_eq!(messages(&heard(&mut wire, &mut world)), [expected], "LEG-058");
     let long = |length: usize| {
@@ -125,10 +125,40 @@ fn leg_060_progress_comes_among_the_messages_and_before_the_result() {
     assert_eq!(heard.last(), Some(&json!({"R": "job done", "I": "0"})));
 }
 
+/// The method goes on, and nobody keeps anything for its answer.
+#[test]
+fn a_request_for_a_call_is_answered_when_its_connection_ends() {
+    let mut world = room();
+    let mut guest = Guest::new(&mut world);
+    let slow = guest.invocation("Later", &json!(["late", 300]));
+    let mut wire = tickhub::sim::Wire::tcp(&mut world);
+    let target = guest.target("send", "serverSentEvents", "");
+    wire.ask(&mut world, "POST", &target, &[], format!("data={}", percent(&slow)).as_bytes());
+    assert!(wire.try_answer(&mut world).is_none());
+    guest.abort(&mut world);
+    let text = r#"{"I":"0","E":"There was an error invoking Hub method 'roomhub.Later'."}"#;
+    assert_eq!(wire.answer(&mut world).body, text);
+    wire.close(&mut world);
+    world.pass(Duration::from_secs(1));
+    assert!(world.is_quiet());
+}
+
+#[test]
+fn a_classic_client_cannot_be_asked() {
+    let detailed = ClassicOptions { enable_detailed_errors: true, ..ClassicOptions::default() };
+    let mut world = room_with(&detailed);
+    let mut guest = Guest::new(&mut world);
+    let mut wire = guest.websocket(&mut world);
+    texts(&mut wire, &mut world);
+    let call = guest.invocation("AskMe", &json!([]));
+    say(&mut wire, &mut world, &call);
+    let answer: Value = serde_json::from_str(&texts(&mut wire, &mut world)[0]).expect("JSON");
+    let text = format!("Connection '{}' is one of classic SignalR, and cannot be asked.", guest.id);
+    assert_eq!(answer["E"], json!(text));
+}
+
 #[test]
 fn leg_064_names_of_hubs_are_checked() {
-    let table = World::new(1).hub("/room", Room::default, &Default::default());
-    drop(table);
     for name in ["a.b", "", "a b"] {
         let shard = tickhub::Shard::bind("127.0.0.1:0").expect("a port");
         let hubs = ClassicHubs::new().hub::<Room>(name).hub::<Room>(name);
@@ -170,6 +200,7 @@ fn a_call_over_http_waits_for_its_result_and_others_go_on() {
     assert_eq!(guest.call(&mut world, "Count", &json!([])), r#"{"R":2,"I":"2"}"#);
     world.pass(Duration::from_millis(301));
     assert_eq!(wire.answer(&mut world).body, r#"{"R":"late","I":"0"}"#);
+    wire.close(&mut world);
     world.pass(Duration::from_secs(31));
-    assert!(world.is_quiet(), "who only calls leaves nothing behind");
+    assert_eq!(world.sizes().1, 0, "who only calls leaves nothing behind");
 }

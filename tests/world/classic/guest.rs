@@ -166,12 +166,12 @@ pub(super) fn messages(envelopes: &[Value]) -> Vec<Value> {
 
 /// The cursor of the last envelope.
 pub(super) fn cursor(envelopes: &[Value]) -> String {
-    let cursors = envelopes.iter().filter_map(|envelope| envelope["C"].as_str());
-    cursors.last().expect("a cursor").to_owned()
+    let mut cursors = envelopes.iter().filter_map(|envelope| envelope["C"].as_str());
+    cursors.next_back().expect("a cursor").to_owned()
 }
 
 /// A call of a client's method.
-pub(super) fn client_call(hub: &str, method: &str, arguments: Value) -> Value {
+pub(super) fn client_call(hub: &str, method: &str, arguments: &Value) -> Value {
     json!({"H": hub, "M": method, "A": arguments})
 }
 

@@ -125,7 +125,7 @@ fn leg_103_and_104_cursors_of_others_are_no_error() {
     let mut wire = guest.websocket(&mut world);
     texts(&mut wire, &mut world);
     guest.call(&mut world, "ToAll", &json!(["missed"]));
-    for cursor in ["d-00000000-1", "s-0,1", "d-", "%00", "d-FFFFFFFF-FFFFFFFFFFFFFFFFF", "1"] {
+    for cursor in ["d-00000000-1", "s-0,1", "d-", "d-FFFFFFFF-FFFFFFFFFFFFFFFFF", "1"] {
         let target = guest.target("reconnect", "webSockets", &format!("&messageId={cursor}"));
         let mut wire = Wire::websocket(&mut world, &target);
         assert_eq!(texts(&mut wire, &mut world), [""; 0], "{cursor}: new messages only");

@@ -1,4 +1,4 @@
-//! PersistentConnection: data without names.
+//! `PersistentConnection`: data without names.
 
 use std::time::Duration;
 
@@ -153,6 +153,7 @@ fn leg_114_broadcasts_and_groups_reach_whom_they_are_for() {
         peers.send(&*one.id, "outside").ignore();
         peers.broadcast(&json!({"A": 1})).ignore();
     });
+    world.settle();
     let expected = (vec![json!("outside"), json!({"A": 1})], vec![json!({"A": 1})]);
     assert_eq!(hear(&mut world), expected, "LEG-117");
     send(&mut world, &other, &format!("join:{}", one.id));

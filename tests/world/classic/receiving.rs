@@ -10,11 +10,11 @@ use super::room::{events, room};
 use crate::web::Stream;
 
 fn welcome() -> serde_json::Value {
-    client_call("RoomHub", "welcome", json!(["hi"]))
+    client_call("RoomHub", "welcome", &json!(["hi"]))
 }
 
 fn message(text: &str) -> serde_json::Value {
-    client_call("RoomHub", "message", json!([text]))
+    client_call("RoomHub", "message", &json!([text]))
 }
 
 #[test]
@@ -223,6 +223,44 @@ fn leg_107_groups_come_back_with_their_token_and_no_other_way() {
     stream.chunks(&mut world);
     other.call(&mut world, "ToGroup", &json!(["red", "three"]));
     assert_eq!(stream.chunks(&mut world), [""; 0], "LEG-108: the token of somebody else");
+}
+
+/// Calls need no receive request, and may join groups of hubs that nobody listens to.
+#[test]
+fn groups_of_hubs_not_listened_to_end_with_the_connection() {
+    let mut world = room();
+    let guest = Guest::of(&mut world, "/signalr", &["sidehub"]);
+    let mut wire = guest.websocket(&mut world);
+    let call = r#"{"H":"roomhub","M":"Join","A":["red"],"I":0}"#;
+    say(&mut wire, &mut world, call);
+    guest.abort(&mut world);
+    drop(wire);
+    world.pass(Duration::from_secs(40));
+    // The next one has its place, and is in no group.
+    let mut next = Guest::new(&mut world);
+    let mut wire = next.websocket(&mut world);
+    texts(&mut wire, &mut world);
+    next.call(&mut world, "ToGroup", &json!(["red", "for nobody"]));
+    assert_eq!(texts(&mut wire, &mut world), [""; 0]);
+}
+
+/// Who loses the token on the way must not have a cursor behind it.
+#[test]
+fn a_token_comes_before_the_messages_that_are_sent_again() {
+    let mut world = room();
+    let mut guest = Guest::new(&mut world);
+    let mut stream = guest.events(&mut world);
+    let seen = cursor(&envelopes(&stream.chunks(&mut world)));
+    stream.close(&mut world);
+    guest.call(&mut world, "Join", &json!(["red"]));
+    guest.call(&mut world, "ToAll", &json!(["one"]));
+    let more = format!("&messageId={}", percent(&seen));
+    let target = guest.target("reconnect", "serverSentEvents", &more);
+    let mut stream = Stream::open(&mut world, &target);
+    let again = envelopes(&stream.chunks(&mut world)[1..]);
+    assert!(again[0].get("G").is_some(), "{again:?}");
+    assert_eq!((&again[0]["C"], messages(&again[..1])), (&json!(seen), vec![]));
+    assert_eq!(messages(&again[1..]), [message("one")]);
 }
 
 /// One room for both generations.

@@ -35,7 +35,7 @@ fn leg_107_a_group_is_not_lost_with_the_stream_that_brings_its_token() {
     stream.close(&mut world);
     let first = &again[..1];
     let (_stream, rest) = back(&mut world, &guest, &cursor(first), first[0]["G"].as_str());
-    let message = |text: &str| client_call("RoomHub", "message", json!([text]));
+    let message = |text: &str| client_call("RoomHub", "message", &json!([text]));
     assert_eq!([messages(first), messages(&rest)].concat(), [message("one")]);
     let token =
         [first, &rest].concat().iter().rev().find_map(|it| it["G"].as_str().map(String::from));

@@ -48,6 +48,9 @@ impl Hub for Room {
             })
             .on_async("Later", later)
             .on_async("Work", work)
+            .on_async("AskMe", |call: Call<Self>| async move {
+                call.ask_caller::<i32>("question", ()).await
+            })
             .on("Overload", |_: &mut Self, _: &mut Context<Self>| "none")
             .overload("Overload", |_: &mut Self, _: &mut Context<Self>, n: i32| n)
             .overload("Overload", |_: &mut Self, _: &mut Context<Self>, _: i32, _: i32| "two");

@@ -1,13 +1,20 @@
-//! Compares what came with what was recorded.
+//! ASP.NET Core SignalR: compares what came with what was recorded.
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::events::{Event, Framing, Order, Reader, compare, join_bytes, split_records};
+use super::answers::{Status, head};
+use super::core_events::{
+    Event, Framing, Kind, Order, Reader, compare, decode, join_bytes, split_records,
+};
+use super::http::Chunk;
 use super::json::Json;
-use super::session::{Observed, Session, Stuck, millis, text};
+use super::session::{Observed, Protocol, Session as AnySession, Stuck};
+use super::steps::{millis, patience, range, text};
 use super::text::{differences, expand, matches, to_bytes, to_text};
+
+type Session = AnySession<Reader>;
 
 /// Headers that must not be there when the original did not send them.
 const UNWANTED_HEADERS: [&str; 10] = [
@@ -23,45 +30,45 @@ const UNWANTED_HEADERS: [&str; 10] = [
     "expires",
 ];
 
-/// No scenario takes longer.
-const SCENARIO_MAX: Duration = Duration::from_mins(2);
+impl Protocol for Reader {
+    const HOST: &'static str = "core";
+    const SENDS_FORMS: bool = false;
+    const SHARES_SERVER: bool = true;
 
-/// A scenario that has failed so often is not worth more.
-const FAILURES_MAX: usize = 30;
+    type Event = Event;
 
-/// Plays a scenario: its differences, each with its step.
-pub(crate) fn play(scenario: &Value, mut session: Session) -> Vec<String> {
-    let began = Instant::now();
-    let mut failures = Vec::new();
-    for (place, step) in scenario["steps"].as_array().into_iter().flatten().enumerate() {
-        let caption = step["what"].as_str().unwrap_or_else(|| text(step, "do"));
-        let at = format!("step {} ({caption})", place + 1);
-        match replay(&mut session, step) {
-            Ok(found) => failures.extend(found.iter().map(|found| format!("{at}: {found}"))),
-            Err(stuck) => {
-                failures.push(format!("{at}: cannot go on: {stuck}"));
-                break;
+    fn open(step: &Value) -> Result<Self, Stuck> {
+        let kind = match text(step, "kind") {
+            "ws" => Kind::WebSocket,
+            "sse" => Kind::EventStream,
+            _ => Kind::Poll,
+        };
+        let framing = match step["framing"].as_str() {
+            None | Some("hub") => Framing::Hub,
+            Some("messages") => Framing::Messages,
+            Some("bytes") => Framing::Bytes,
+            Some(other) => return Err(format!("an unknown framing {other:?}")),
+        };
+        Ok(Self::new(kind, framing))
+    }
+
+    fn feed(&mut self, fresh: &[Chunk]) -> Vec<Event> {
+        fresh.iter().flat_map(|chunk| self.one(&chunk.opcode, &chunk.data)).collect()
+    }
+
+    fn replay(session: &mut Session, step: &Value) -> Result<Vec<String>, Stuck> {
+        if text(step, "do") == "read" {
+            return read(session, step);
+        }
+        let until = Instant::now() + millis(&step["compare"], "retry_ms", 0);
+        loop {
+            let observed = session.run(step)?;
+            let found = judge(session, step, &observed);
+            if found.is_empty() || Instant::now() > until {
+                return Ok(found);
             }
+            std::thread::sleep(Duration::from_millis(100));
         }
-        if began.elapsed() > SCENARIO_MAX || failures.len() > FAILURES_MAX {
-            break;
-        }
-    }
-    failures
-}
-
-fn replay(session: &mut Session, step: &Value) -> Result<Vec<String>, Stuck> {
-    if text(step, "do") == "read" {
-        return read(session, step);
-    }
-    let until = Instant::now() + millis(&step["compare"], "retry_ms", 0);
-    loop {
-        let observed = session.run(step)?;
-        let found = judge(session, step, &observed);
-        if found.is_empty() || Instant::now() > until {
-            return Ok(found);
-        }
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -85,78 +92,19 @@ fn judge(session: &mut Session, step: &Value, got: &Observed) -> Vec<String> {
 
 fn answer(session: &mut Session, step: &Value, got: &Observed) -> Vec<String> {
     let (want, loosened) = (&step["response"], &step["compare"]);
-    session.capture(step, &Session::decoded(got.content.as_deref()));
-    let status = want["status"].as_u64();
-    if got.status.map(u64::from) != status {
-        let others = loosened["or_status"].as_array().into_iter().flatten();
-        let is_as_good = others.map(Value::as_u64).any(|other| other == got.status.map(u64::from));
-        if is_as_good {
-            return Vec::new();
+    capture(session, step, &decoded(got.content.as_deref()));
+    match Status::of(want, got, loosened) {
+        Status::AsGood => return Vec::new(),
+        Status::Wrong => {
+            let status = want["status"].as_u64();
+            return vec![format!("status: expected {status:?}, got {:?}", got.status)];
         }
-        return vec![format!("status: expected {status:?}, got {:?}", got.status)];
+        Status::Same => {}
     }
-    let mut all = head(want, got, loosened);
-    if got.is_accepted == Some(false) && status == Some(101) {
-        all.push("Sec-WebSocket-Accept is wrong".to_owned());
-    }
+    let mut all = head(want, got, loosened, &UNWANTED_HEADERS);
     if loosened["body"] != "ignore" && (!want["body"].is_null() || !want["hex"].is_null()) {
         let unordered = loosened["body"] == "any order";
         all.extend(body(session, want, got.content.as_deref().unwrap_or_default(), unordered));
-    }
-    all
-}
-
-fn head(want: &Value, got: &Observed, loosened: &Value) -> Vec<String> {
-    let mut all = Vec::new();
-    if let Some(reason) = want["reason"].as_str().filter(|reason| *reason != got.reason) {
-        all.push(format!("reason phrase: expected {reason:?}, got {:?}", got.reason));
-    }
-    if loosened["headers"] == "ignore" {
-        return all;
-    }
-    let recorded: Vec<(String, &str)> = want["headers"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (name.to_lowercase(), value.as_str().unwrap_or_default()))
-        .collect();
-    for (name, wanted) in &recorded {
-        let value = got.headers.get(name);
-        let is_right = match name.as_str() {
-            "content-length" => {
-                let length = value.and_then(|value| value.parse().ok());
-                let content = got.content.as_ref().map(Vec::len);
-                got.status != Some(200)
-                    || length.is_some() && (content.is_none() || length == content)
-            }
-            "connection" if got.status == Some(101) => {
-                value.is_some_and(|value| value.to_lowercase().contains("upgrade"))
-            }
-            _ => value.map(|value| plain(value)) == Some(plain(wanted)),
-        };
-        if !is_right {
-            all.push(format!("header {name}: expected {wanted:?}, got {value:?}"));
-        }
-    }
-    for (name, value) in &got.headers {
-        let is_recorded = recorded.iter().any(|(known, _)| known == name);
-        if !is_recorded && UNWANTED_HEADERS.iter().any(|unwanted| name.starts_with(unwanted)) {
-            all.push(format!("header {name}: expected none, got {value:?}"));
-        }
-    }
-    all
-}
-
-/// A header without letter case, and without blanks around separators.
-fn plain(value: &str) -> String {
-    let mut all = String::new();
-    for c in value.to_lowercase().chars() {
-        if ";,".contains(c) {
-            all.truncate(all.trim_end().len());
-        }
-        if !(c.is_whitespace() && all.ends_with([';', ','])) {
-            all.push(c);
-        }
     }
     all
 }
@@ -287,7 +235,7 @@ fn read(session: &mut Session, step: &Value) -> Result<Vec<String>, Stuck> {
     let for_at_least = millis(&step["until"], "for_ms", 0);
     let limit = patience(step, loosened, for_at_least);
     let stream = session.stream(step)?;
-    let (began, mut full_since, before) = (Instant::now(), None, stream.acked);
+    let before = stream.reader.acked;
     let bytes = |events: &[Event]| -> usize {
         let sizes = events.iter().map(|event| match event {
             Event::Data { bytes, .. } => bytes.len(),
@@ -295,18 +243,10 @@ fn read(session: &mut Session, step: &Value) -> Result<Vec<String>, Stuck> {
         });
         sizes.sum()
     };
-    let mut events = Vec::new();
-    let ended = loop {
-        // The end is looked at first: what came before it is in the chunks then.
-        let ended = {
-            let received = stream.shared.lock();
-            events.extend(stream.reader.feed(&received.chunks));
-            received.ended.clone()
-        };
-        let passed = began.elapsed();
-        let (got, counts) = (shape(&events), Counts::of(&events));
+    let (events, ended) = stream.collect(grace, limit, |events, ended, passed| {
+        let (got, counts) = (shape(events), Counts::of(events));
         let may_stay_open = want_end.is_none() || ends.contains(&None);
-        let mut full = got.len() >= want.len()
+        let full = got.len() >= want.len()
             && (framing != Framing::Bytes || bytes(&got) >= bytes(&want))
             && (ended.is_some() || may_stay_open)
             && passed >= for_at_least
@@ -316,30 +256,15 @@ fn read(session: &mut Session, step: &Value) -> Result<Vec<String>, Stuck> {
                 || want_counts.acked.is_none()
                 || counts.acked.or(before) == want_counts.acked)
             && counts.websocket_pongs >= want_pongs.len() as u64;
-        full |= ended.is_some() && (want_end.is_some() || got.len() < want.len());
-        if full {
-            let since = *full_since.get_or_insert(passed);
-            if ended.is_some() || passed >= since + grace {
-                break ended;
-            }
-        } else {
-            full_since = None;
-        }
-        if passed > limit {
-            break ended;
-        }
-        let seen = stream.reader.seen;
-        stream.shared.wait(Duration::from_millis(25), |received| {
-            received.chunks.len() > seen || received.ended != ended
-        });
-    };
+        full || ended.is_some() && (want_end.is_some() || got.len() < want.len())
+    });
     let took = stream.began.elapsed();
     let counts = Counts::of(&events);
     let acked = counts.acked.or(before);
-    stream.acked = acked;
+    stream.reader.acked = acked;
     let values: Vec<Option<Json>> =
         events.iter().filter(|event| event.is_main()).map(Event::value).collect();
-    session.capture(step, &values);
+    capture(session, step, &values);
 
     let got = shape(&events);
     let order = Order::of(loosened);
@@ -393,16 +318,36 @@ fn read(session: &mut Session, step: &Value) -> Result<Vec<String>, Stuck> {
     Ok(all)
 }
 
-/// How long a read may take, by how long it took when it was recorded.
-fn patience(step: &Value, loosened: &Value, for_at_least: Duration) -> Duration {
-    let frames = step["frames"].as_array().into_iter().flatten();
-    let span = frames.map(|frame| millis(frame, "at_ms", 0)).max().unwrap_or_default();
-    let end = range(&loosened["ends_after_ms"]).map(|(_, to)| to).unwrap_or_default();
-    let second = Duration::from_secs(1);
-    (6 * second).max(span * 3 / 2 + 4 * second).max(for_at_least + 3 * second).max(end + 2 * second)
+/// Remembers what a step says is to be remembered.
+fn capture(session: &mut Session, step: &Value, records: &[Option<Json>]) {
+    for (name, how) in step["captures"].as_object().into_iter().flatten() {
+        let of_type = |record: &&Option<Json>| match (&how["type"], record) {
+            (Value::Null, _) => true,
+            (wanted, Some(record)) => {
+                let kind = record.member("type").or_else(|| record.element(0));
+                kind.and_then(Json::integer) == wanted.as_i64()
+            }
+            (_, None) => false,
+        };
+        let found: Vec<_> = records.iter().filter(of_type).collect();
+        let place = match how["index"].as_i64().unwrap_or(-1) {
+            back @ ..0 => found.len().checked_sub(back.unsigned_abs() as usize),
+            place => usize::try_from(place).ok(),
+        };
+        let record = place.and_then(|place| found.get(place)).and_then(|found| found.as_ref());
+        let path = how["path"].as_array().into_iter().flatten();
+        let value = path.fold(record, |value, step| value?.at(step)).and_then(Json::text);
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            session.values.insert(name.clone(), value.to_owned());
+        }
+    }
 }
 
-fn range(bounds: &Value) -> Option<(Duration, Duration)> {
-    let bound = |place: usize| bounds[place].as_u64().map(Duration::from_millis);
-    Some((bound(0)?, bound(1)?))
+/// The decoded body of an answer.
+fn decoded(content: Option<&[u8]>) -> Vec<Option<Json>> {
+    let content = content.unwrap_or_default();
+    match std::str::from_utf8(content).ok().and_then(Json::parse) {
+        Some(value) => vec![Some(value)],
+        None => split_records(content).into_iter().map(decode).collect(),
+    }
 }

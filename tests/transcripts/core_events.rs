@@ -1,10 +1,10 @@
-//! From what came to events: hub records out of messages, events and polls, each once.
+//! ASP.NET Core SignalR: hub records out of messages, events and polls.
 
 use serde_json::Value;
 
-use super::http::Chunk;
 use super::json::Json;
 use super::msgpack::unpack;
+use super::rows::{Row, in_any_order, in_order, shortened};
 use super::text::{RS, Values, differences, hex, matches, to_text};
 
 /// Something that came.
@@ -31,7 +31,6 @@ pub(crate) enum Kind {
     WebSocket,
     EventStream,
     Poll,
-    PollLoop,
 }
 
 /// What is an event of its own.
@@ -56,13 +55,10 @@ impl Event {
         let Self::Data { bytes, means, .. } = self else { return None };
         means.clone().or_else(|| decode(bytes))
     }
+}
 
-    /// For people.
-    pub(crate) fn show(&self) -> String {
-        let shortened = |text: String| match text.char_indices().nth(300) {
-            Some((at, _)) => format!("{}…", &text[..at]),
-            None => text,
-        };
+impl Row for Event {
+    fn show(&self) -> String {
         let Self::Data { bytes, means, .. } = self else { return format!("{self:?}") };
         if let Some(means) = means {
             return shortened(means.to_string());
@@ -73,6 +69,43 @@ impl Event {
         }
         let value = unpack(bytes).map(|value| format!(" = {value}")).unwrap_or_default();
         shortened(format!("{}{value}", hex(&bytes[..bytes.len().min(80)])))
+    }
+
+    fn differences(&self, got: &Self, values: &Values, at: &str) -> Vec<String> {
+        let differ = || vec![format!("{at}: expected {}, got {}", self.show(), got.show())];
+        let (
+            Event::Data { opcode: wanted, bytes: want_bytes, means },
+            Event::Data { opcode, bytes, .. },
+        ) = (self, got)
+        else {
+            return if self == got { Vec::new() } else { differ() };
+        };
+        if wanted != opcode {
+            let (want, got) = (self.show(), got.show());
+            return vec![format!("{at}: expected {want} as {wanted}, got {got} as {opcode}")];
+        }
+        if let Some(means) = means {
+            return match unpack(bytes) {
+                Some(value) => differences(means, &value, values, at),
+                None => differ(),
+            };
+        }
+        if want_bytes == bytes {
+            return Vec::new();
+        }
+        let (Some(want_text), Some(text)) = (to_text(want_bytes), to_text(bytes)) else {
+            return differ();
+        };
+        if matches(&want_text, &text, values) {
+            return Vec::new();
+        }
+        let parsed = |text: &str| Json::parse(text.trim_end_matches(RS));
+        match (parsed(&want_text), parsed(&text)) {
+            (Some(want_value), Some(value)) if want_text.ends_with(RS) == text.ends_with(RS) => {
+                differences(&want_value, &value, values, at)
+            }
+            _ => differ(),
+        }
     }
 }
 
@@ -110,22 +143,15 @@ pub(crate) fn split_records(mut bytes: &[u8]) -> Vec<&[u8]> {
 pub(crate) struct Reader {
     pub(crate) kind: Kind,
     pub(crate) framing: Framing,
-    /// Chunks that were read.
-    pub(crate) seen: usize,
+    /// The last Ack that has come.
+    pub(crate) acked: Option<i64>,
     line: Vec<u8>,
     lines: Vec<Vec<u8>>,
 }
 
 impl Reader {
     pub(crate) fn new(kind: Kind, framing: Framing) -> Self {
-        Self { kind, framing, seen: 0, line: Vec::new(), lines: Vec::new() }
-    }
-
-    /// The events of what came since the last call.
-    pub(crate) fn feed(&mut self, chunks: &[Chunk]) -> Vec<Event> {
-        let fresh = &chunks[self.seen.min(chunks.len())..];
-        self.seen = chunks.len();
-        fresh.iter().flat_map(|chunk| self.one(&chunk.opcode, &chunk.data)).collect()
+        Self { kind, framing, acked: None, line: Vec::new(), lines: Vec::new() }
     }
 
     pub(crate) fn one(&mut self, opcode: &str, data: &[u8]) -> Vec<Event> {
@@ -236,34 +262,8 @@ pub(crate) fn compare(
     order: Order,
 ) -> Vec<String> {
     match order {
-        Order::AsRecorded => {
-            let both = want.len().max(got.len());
-            let pairs = (0..both).map(|place| (place, want.get(place), got.get(place)));
-            pairs
-                .flat_map(|(place, want, got)| match (want, got) {
-                    (Some(want), Some(got)) => {
-                        one(want, got, values, &format!("{at}, record {place}"))
-                    }
-                    (Some(want), None) => vec![format!("{at}: missing {}", want.show())],
-                    (None, Some(got)) => vec![format!("{at}: surplus {}", got.show())],
-                    (None, None) => Vec::new(),
-                })
-                .collect()
-        }
-        Order::Any => {
-            let mut left: Vec<&Event> = got.iter().collect();
-            let mut all = Vec::new();
-            for want in want {
-                match left.iter().position(|got| one(want, got, values, at).is_empty()) {
-                    Some(place) => {
-                        left.remove(place);
-                    }
-                    None => all.push(format!("{at}: missing {}", want.show())),
-                }
-            }
-            all.extend(left.iter().map(|got| format!("{at}: surplus {}", got.show())));
-            all
-        }
+        Order::AsRecorded => in_order(want, got, values, at),
+        Order::Any => in_any_order(want, got, values, at),
         Order::PerId => {
             let key = |event: &Event| {
                 let value = event.value();
@@ -287,42 +287,5 @@ pub(crate) fn compare(
                 })
                 .collect()
         }
-    }
-}
-
-fn one(want: &Event, got: &Event, values: &Values, at: &str) -> Vec<String> {
-    let differ = || vec![format!("{at}: expected {}, got {}", want.show(), got.show())];
-    let (
-        Event::Data { opcode: wanted, bytes: want_bytes, means },
-        Event::Data { opcode, bytes, .. },
-    ) = (want, got)
-    else {
-        return if want == got { Vec::new() } else { differ() };
-    };
-    if wanted != opcode {
-        let (want, got) = (want.show(), got.show());
-        return vec![format!("{at}: expected {want} as {wanted}, got {got} as {opcode}")];
-    }
-    if let Some(means) = means {
-        return match unpack(bytes) {
-            Some(value) => differences(means, &value, values, at),
-            None => differ(),
-        };
-    }
-    if want_bytes == bytes {
-        return Vec::new();
-    }
-    let (Some(want_text), Some(text)) = (to_text(want_bytes), to_text(bytes)) else {
-        return differ();
-    };
-    if matches(&want_text, &text, values) {
-        return Vec::new();
-    }
-    let parsed = |text: &str| Json::parse(text.trim_end_matches(RS));
-    match (parsed(&want_text), parsed(&text)) {
-        (Some(want_value), Some(value)) if want_text.ends_with(RS) == text.ends_with(RS) => {
-            differences(&want_value, &value, values, at)
-        }
-        _ => differ(),
     }
 }
