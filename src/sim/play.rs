@@ -466,8 +466,9 @@ fn dials(rng: &mut Rng) -> Dials {
 }
 
 /// How long it may take until everything is well again: reconnects (42 s), time-outs of
-/// half-open sockets and the longest of all, the idle time of HTTP (130 s).
-const LIVENESS_MAX: Duration = Duration::from_secs(400);
+/// half-open sockets, the idle time of HTTP (130 s), and the longest of all, what a hard limit of
+/// 300 000 bytes allows to wait where 300 go at a time, and are acknowledged once in a second.
+const LIVENESS_MAX: Duration = Duration::from_secs(1_400);
 
 /// How often everybody has a turn before the time must pass.
 const ROUNDS_MAX: u32 = 100_000;

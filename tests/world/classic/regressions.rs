@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tickhub::sim::World;
+use tickhub::protocol::http::write_request;
+use tickhub::sim::{Wire, World};
 
-use super::guest::{Guest, client_call, cursor, envelopes, messages, percent};
-use super::room::room;
+use super::guest::{Guest, client_call, cursor, envelopes, heard, messages, percent, say, texts};
+use super::room::{events, room};
 use crate::web::Stream;
 
 /// What comes over an event stream to a client that says where it was.
@@ -59,4 +60,42 @@ fn who_joined_and_never_came_is_in_no_group() {
     stream.chunks(&mut world);
     next.call(&mut world, "ToGroup", &json!(["red", "one"]));
     assert_eq!(stream.chunks(&mut world), [""; 0]);
+}
+
+/// A connection was not ended before the turn was over. Who came again in the turn of the end was
+/// let in, and heard what its own end made the hub say.
+#[test]
+fn t_37_nobody_comes_back_in_the_turn_of_the_end() {
+    let mut world = room();
+    let guest = Guest::new(&mut world);
+    let mut stream = guest.events(&mut world);
+    stream.chunks(&mut world);
+    let mut both = Vec::new();
+    for (word, over) in [("abort", "serverSentEvents"), ("poll", "longPolling")] {
+        write_request(&mut both, "POST", &guest.target(word, over, ""), "sim", &[], b"");
+    }
+    let mut wire = Wire::tcp(&mut world);
+    wire.bytes(&mut world, &both);
+    assert_eq!(wire.answer(&mut world).head.status(), 200, "the end");
+    assert_eq!(wire.answer(&mut world).head.status(), 400, "the poll behind it");
+    assert_eq!(events(&mut world, &guest.id), ["connected", "disconnected true"]);
+}
+
+/// The answer to a call is lost with the WebSocket that brought it (§4.2). It was sent over the
+/// next one, to a client that had given the call up.
+#[test]
+fn an_answer_is_lost_with_its_websocket() {
+    let mut world = room();
+    let mut guest = Guest::new(&mut world);
+    let mut wire = guest.websocket(&mut world);
+    let seen = cursor(&heard(&mut wire, &mut world));
+    let call = guest.invocation("Later", &json!(["late", 300]));
+    say(&mut wire, &mut world, &call);
+    wire.close(&mut world);
+    let more = format!("&messageId={}", percent(&seen));
+    let mut wire = Wire::websocket(&mut world, &guest.target("reconnect", "webSockets", &more));
+    let call = guest.invocation("Later", &json!(["in time", 400]));
+    say(&mut wire, &mut world, &call);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(texts(&mut wire, &mut world), [r#"{"R":"in time","I":"1"}"#]);
 }
