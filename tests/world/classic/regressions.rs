@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tickhub::protocol::http::write_request;
+use tickhub::protocol::websocket::OpCode;
 use tickhub::sim::{Wire, World};
 
 use super::guest::{Guest, client_call, cursor, envelopes, heard, messages, percent, say, texts};
@@ -98,4 +99,43 @@ fn an_answer_is_lost_with_its_websocket() {
     say(&mut wire, &mut world, &call);
     world.pass(Duration::from_secs(1));
     assert_eq!(texts(&mut wire, &mut world), [r#"{"R":"in time","I":"1"}"#]);
+}
+
+/// Half a message of a WebSocket that another one replaced was put in front of the first message
+/// of that, which could not be read any more.
+#[test]
+fn half_a_message_is_forgotten_with_its_websocket() {
+    let mut world = room();
+    let mut guest = Guest::new(&mut world);
+    let mut first = guest.websocket(&mut world);
+    let seen = cursor(&heard(&mut first, &mut world));
+    let call = guest.invocation("Echo", &json!(["lost"]));
+    first.frame(&mut world, OpCode::Text, false, &call.as_bytes()[..10]);
+    let more = format!("&messageId={}", percent(&seen));
+    let mut wire = Wire::websocket(&mut world, &guest.target("reconnect", "webSockets", &more));
+    let call = guest.invocation("Echo", &json!(["whole"]));
+    say(&mut wire, &mut world, &call);
+    assert_eq!(texts(&mut wire, &mut world), [r#"{"R":"whole","I":"1"}"#]);
+}
+
+/// A socket is not read while a request waits in front of others. It was not read any more when
+/// one of the others was for a stream, so that nobody saw its end.
+#[test]
+fn a_stream_behind_a_request_that_waited_is_read() {
+    let mut world = room();
+    let mut guest = Guest::new(&mut world);
+    let call = guest.invocation("Later", &json!(["late", 300]));
+    let (target, body) = (guest.target("send", "serverSentEvents", ""), percent(&call));
+    let mut both = Vec::new();
+    write_request(&mut both, "POST", &target, "sim", &[], format!("data={body}").as_bytes());
+    let target = guest.target("connect", "serverSentEvents", "");
+    write_request(&mut both, "GET", &target, "sim", &[], b"");
+    let mut wire = Wire::tcp(&mut world);
+    wire.bytes(&mut world, &both);
+    world.pass(Duration::from_millis(300));
+    assert_eq!(wire.answer(&mut world).body, r#"{"R":"late","I":"0"}"#);
+    wire.close(&mut world);
+    // A socket that is not read says nothing; the connection would live for as long as that.
+    world.pass(Duration::from_secs(36));
+    assert!(world.is_quiet());
 }
