@@ -124,6 +124,8 @@ fn every_seed_ends_well() {
                     sum.connections += one.connections;
                     sum.reconnects += one.reconnects;
                     sum.heard += one.heard;
+                    sum.replayed += one.replayed;
+                    sum.survived += one.survived;
                 }
                 opened += report.counters.opened;
                 too_slow += report.counters.too_slow;
@@ -155,9 +157,9 @@ fn every_seed_ends_well() {
         assert!(listened.iter().all(|over| *over > count / 2), "{listened:?}");
         assert!(items[0] > count * 1_000 && items[1] > count * 20, "{items:?}");
         for over in classic {
-            let Carried { connections, reconnects, heard } = over;
-            let moves = connections > count / 2 && reconnects > count && heard > count * 20;
-            assert!(moves, "{classic:?}");
+            let Carried { connections, reconnects, heard, replayed, survived } = over;
+            assert!(connections > count && reconnects > count && heard > count * 50, "{classic:?}");
+            assert!(replayed > count && survived > count / 10, "{classic:?}");
         }
         assert!(too_slow > count / 10 && violations > count && panics > count / 2);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ledger::{Books, Heard};
+use super::ledger::{Books, Carried, Heard};
 use super::trace::Trace;
 use super::world::World;
 use crate::base::{Moment, Rng};
@@ -235,9 +235,7 @@ impl ClassicPlayer {
     }
 
     fn on_message(&mut self, method: &str, arguments: Vec<Value>) -> Result<(), String> {
-        let over = TransportName::ALL.iter().position(|known| *known == self.client.transport());
-        let over = over.expect("it is one of all");
-        self.books.borrow_mut().classic[over].heard += 1;
+        self.count(|carried| carried.heard += 1);
         match method {
             "welcome" => {
                 let (id,): (String,) = read(arguments)?;
@@ -259,10 +257,24 @@ impl ClassicPlayer {
             "tick" => {
                 let (tick,): (u64,) = read(arguments)?;
                 self.heard.ticks.push(tick);
+                if self.back_at().is_some_and(|back| tick < back) {
+                    self.count(|carried| carried.replayed += 1);
+                }
             }
             other => return Err(format!("it is called {other}")),
         }
         Ok(())
+    }
+
+    /// Counts something for the transport that it has now.
+    fn count(&self, what: impl FnOnce(&mut Carried)) {
+        let over = TransportName::ALL.iter().position(|known| *known == self.client.transport());
+        what(&mut self.books.borrow_mut().classic[over.expect("it is one of all")]);
+    }
+
+    /// The ticks before it came back at last.
+    fn back_at(&self) -> Option<u64> {
+        self.books.borrow().back_at(self.id.as_ref()?)
     }
 
     /// Does something: calls, or loses what it has.
@@ -395,7 +407,11 @@ impl ClassicPlayer {
         if !self.is_welcome {
             return Err("a classic client was not welcomed".into());
         }
-        self.books.borrow().check(id, &self.heard, true)
+        self.books.borrow().check(id, &self.heard, true)?;
+        if self.back_at().is_some() {
+            self.count(|carried| carried.survived += 1);
+        }
+        Ok(())
     }
 }
 

@@ -41,6 +41,10 @@ pub struct Carried {
     pub reconnects: u64,
     /// Calls of the hub that honest clients have heard over it.
     pub heard: u64,
+    /// Ticks among them that were said before the client was back.
+    pub replayed: u64,
+    /// Clients that had heard everything at the end, on a connection that was gone on with.
+    pub survived: u64,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +62,8 @@ pub(super) struct Visit {
     pub(super) refused: bool,
     /// Times that a classic client came back after its end.
     pub(super) revivals: u32,
+    /// The ticks before a classic client came back at last.
+    pub(super) back_at: Option<u64>,
     /// What carried it.
     pub(super) transport: Option<Transport>,
     /// The ticks before it came; nothing, where nobody ticks: in a topic.
@@ -135,8 +141,17 @@ impl Ledger {
     }
 
     /// A classic client goes on with its connection.
-    pub(super) fn reconnected(&mut self, transport: Option<Transport>) {
+    pub(super) fn reconnected(&mut self, id: &str, transport: Option<Transport>) {
+        let ticks = self.ticks;
         self.over(transport).reconnects += 1;
+        if let Some(visit) = self.visits.get_mut(id) {
+            visit.back_at = Some(ticks);
+        }
+    }
+
+    /// When a classic client came back at last, in ticks; nothing, if it never did.
+    pub(super) fn back_at(&self, id: &str) -> Option<u64> {
+        self.visits.get(id)?.back_at
     }
 
     /// Whether a classic client goes on with a connection that has ended, which was not seen yet.

@@ -98,7 +98,8 @@ impl Hub for SimHub {
     }
 
     fn on_reconnected(&mut self, context: &mut Context<'_, Self>) -> Result<(), HubError> {
-        self.books.borrow_mut().reconnected(context.transport());
+        let id = context.connection_id().to_string();
+        self.books.borrow_mut().reconnected(&id, context.transport());
         self.look_at(context);
         Ok(())
     }
