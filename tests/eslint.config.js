@@ -17,6 +17,6 @@ export default [
   { files: ["tests/browser/*.js"], languageOptions: { globals: globals.browser } },
   {
     files: ["demos/web/**/*.js"],
-    languageOptions: { globals: { ...globals.browser, signalR: "readonly" } },
+    languageOptions: { globals: { ...globals.browser, signalR: "readonly", $: "readonly", jQuery: "readonly" } },
   },
 ];

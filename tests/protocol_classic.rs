@@ -1,9 +1,5 @@
 //! What a browser makes of what classic transports write: documents, scripts and events, with
 //! texts in them that want to be something else (T-FF, T-JSONP, T-SSE).
-//!
-//! A tenth of the large rows is played; `THREATS=full` plays all of them.
-
-use std::env;
 
 use scraper::{ElementRef, Html, Node, Selector};
 use serde_json::value::RawValue;
@@ -16,11 +12,6 @@ use tickhub::protocol::classic::{
     MethodDescription, PONG, write_call, write_error, write_json, write_progress, write_result,
 };
 use tickhub::protocol::event_stream::write_event;
-
-/// How much of a row is played.
-fn share(full: usize) -> usize {
-    if env::var("THREATS").is_ok_and(|value| value == "full") { full } else { full.div_ceil(10) }
-}
 
 /// What ends, begins or comments something in a document or a script, and what breaks a line.
 const PARTS: [&str; 44] = [
@@ -175,7 +166,7 @@ fn called(script: &str, begin: &str) -> Value {
 #[test]
 fn t_ff_a_document_is_our_scripts_and_nothing_else() {
     let mut rng = Rng::from_seed(1);
-    let mut left = share(10_000);
+    let mut left = 10_000;
     while left > 0 {
         let frame = FrameId::parse(&rng.below(1 << 32).to_string()).expect("32 bits");
         let mut document = Vec::new();
@@ -207,7 +198,7 @@ fn t_ff_a_document_is_our_scripts_and_nothing_else() {
 #[test]
 fn t_ff_what_is_not_ascii_is_escaped_too() {
     let mut rng = Rng::from_seed(2);
-    for _ in 0..share(1000) {
+    for _ in 0..1000 {
         let text = hostile(&mut rng);
         let raw = json!({"M": [text, {&text: null}]});
         let mut document = Vec::new();
@@ -225,7 +216,7 @@ fn t_ff_what_is_not_ascii_is_escaped_too() {
 #[test]
 fn t_ff_a_frame_id_is_digits() {
     let mut rng = Rng::from_seed(3);
-    for _ in 0..share(1000) {
+    for _ in 0..1000 {
         let text = hostile(&mut rng);
         let number = rng.below(1 << 32).to_string();
         for id in [text.clone(), format!("{number}{text}"), format!("{text}{number}")] {
@@ -255,7 +246,7 @@ fn t_jsonp_a_callback_is_a_name_and_its_answer_one_call() {
     for name in reserved.into_iter().chain(long.iter().map(String::as_str)) {
         assert!(Callback::parse(name).is_err(), "{name}");
     }
-    for _ in 0..share(300) {
+    for _ in 0..300 {
         let text = hostile(&mut rng);
         let name = names[usize::try_from(rng.below(names.len() as u64)).expect("few")];
         for callback in [text.clone(), format!("{name}{text}"), format!("{text}{name}")] {
@@ -291,12 +282,12 @@ fn lines_of_events(stream: &str) -> Vec<&str> {
 #[test]
 fn t_sse_an_event_is_one_line_of_ascii() {
     let mut rng = Rng::from_seed(5);
-    for number in 0..share(2000) {
+    for number in 0..2_000 {
         let text = hostile(&mut rng);
         let (message, said) = message(&mut rng, &text);
         let mut stream = Vec::new();
         write_event(&mut stream, INITIALIZED);
-        write_event(&mut stream, &envelope(number as u64, &[message]));
+        write_event(&mut stream, &envelope(number, &[message]));
         write_event(&mut stream, KEEP_ALIVE);
         assert!(stream.is_ascii());
         let stream = String::from_utf8(stream).expect("ASCII");
@@ -319,7 +310,7 @@ fn a_hub_script_holds_whatever_its_address_is() {
     script.write(&mut plain, "");
     let plain = String::from_utf8(plain).expect("ASCII");
     let (before, behind) = plain.split_once("hubConnection(\"\"").expect("the address");
-    for _ in 0..share(1000) {
+    for _ in 0..1000 {
         let address = hostile(&mut rng);
         let mut out = Vec::new();
         script.write(&mut out, &address);

@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tickhub::{
-    Closed, ConnectionOptions, Context, Hub, HubError, HubOptions, Methods, Server, Text, client,
+    ClassicHubs, ClassicOptions, Closed, ConnectionOptions, Context, Hub, HubError, HubOptions,
+    Methods, Server, Text, client,
 };
 
 client! {
@@ -42,7 +43,7 @@ struct Said {
 }
 
 /// Where a connection is.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct Seat {
     room: String,
     name: String,
@@ -59,9 +60,12 @@ impl Hub for Chat {
 
     fn methods(m: &mut Methods<Self>) {
         m.on("Join", Chat::join)
+            .parameters(["room", "name"])
             .on("Leave", Chat::leave)
             .on("Say", Chat::say)
-            .on("Typing", Chat::typing);
+            .parameters(["text"])
+            .on("Typing", Chat::typing)
+            .parameters(["isTyping"]);
     }
 
     fn on_disconnected(&mut self, ctx: &mut Context<Self>, _: &Closed) -> Result<(), HubError> {
@@ -83,12 +87,16 @@ impl Chat {
         if self.is_taken(ctx.state().as_ref(), room, name) {
             return Err(HubError::new(format!("{name} is taken in this room.")));
         }
-        self.leave(ctx);
-        ctx.join(room)?;
-        self.rooms.entry(room.to_owned()).or_default().names.push(name.to_owned());
-        *ctx.state() = Some(Seat { room: room.to_owned(), name: name.to_owned() });
-        ctx.others_in_group(room).joined(name).ignore();
-        self.tell_members(ctx, room);
+        let seat = Some(Seat { room: room.to_owned(), name: name.to_owned() });
+        // Who comes back on the same connection, as classic clients do, is still there.
+        if *ctx.state() != seat {
+            self.leave(ctx);
+            ctx.join(room)?;
+            self.rooms.entry(room.to_owned()).or_default().names.push(name.to_owned());
+            *ctx.state() = seat;
+            ctx.others_in_group(room).joined(name).ignore();
+            self.tell_members(ctx, room);
+        }
         let room = &self.rooms[room];
         Ok(Welcome { members: room.names.clone(), history: room.history.iter().cloned().collect() })
     }
@@ -164,7 +172,10 @@ fn now_ms() -> u64 {
 pub(crate) fn serve(server: Server) -> Server {
     // The page shows why it was closed, such as the limit that a message was over.
     let options = HubOptions { enable_detailed_errors: true, ..HubOptions::default() };
-    server.hub_with("/hubs/chat", options, ConnectionOptions::default(), |_| Chat::default())
+    server
+        .hub_with("/hubs/chat", options, ConnectionOptions::default(), |_| Chat::default())
+        // The same rooms for clients of SignalR 2.x.
+        .classic("/signalr", ClassicOptions::default(), ClassicHubs::new().hub::<Chat>("ChatHub"))
 }
 
 const NAME_CHARS_MAX: usize = 32;

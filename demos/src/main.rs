@@ -1,10 +1,12 @@
-//! One program that serves every demo: an index page, the chat, the bench hub, plain WebSockets.
+//! One program that serves every demo: an index page, the chat, connections without a hub, the bench
+//! hub, plain WebSockets.
 
 mod bench;
 mod chat;
 mod lab;
 mod members;
 mod questions;
+mod raw;
 mod sockets;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -75,9 +77,12 @@ fn serve(arguments: &Arguments) -> Result<(), Error> {
     let libraries = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/node_modules"));
     let mut server = Server::new(config)
         .files("/", &arguments.web)
-        .files("/lib", libraries.join("@microsoft/signalr/dist/browser"));
+        .files("/lib", libraries.join("@microsoft/signalr/dist/browser"))
+        .files("/lib/jquery", libraries.join("jquery/dist"))
+        .files("/lib/classic", libraries.join("signalr"));
     server = chat::serve(server);
     server = bench::serve(server);
+    server = raw::serve(server);
     server = sockets::serve(server);
     if arguments.lab {
         server = lab::serve(server);

@@ -35,6 +35,9 @@ struct Arguments {
     /// Threads that each run a shard.
     #[arg(long, default_value_t = 1)]
     shards: usize,
+    /// Origins of pages that may use the mount `/cors` of the host `classic`.
+    #[arg(long)]
+    origin: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -67,7 +70,7 @@ fn main() -> ExitCode {
     });
     let server = match arguments.host {
         Host::Core => core::serve(server),
-        Host::Classic => classic::serve(server),
+        Host::Classic => classic::serve(server, &arguments.origin),
         Host::Functional => functional::serve(server),
     };
     let server = server.on_listening(|addresses| {

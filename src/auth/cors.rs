@@ -73,7 +73,7 @@ impl Cors {
         self
     }
 
-    /// Allows these headers in place of the usual ones.
+    /// Allows these headers in place of the usual ones; of an empty list, those that need no leave.
     pub fn headers(mut self, headers: &[&str]) -> Self {
         self.headers = Some(headers.join(", "));
         self
@@ -99,7 +99,8 @@ impl Cors {
             checks.require(origins::is_whole(origin), "cors.origins", origin, origins::WHOLE);
         }
         for (option, names) in [("cors.methods", &self.methods), ("cors.headers", &self.headers)] {
-            for name in names.iter().flat_map(|names| names.split(", ")) {
+            let names = names.iter().filter(|names| !names.is_empty());
+            for name in names.flat_map(|names| names.split(", ")) {
                 checks.require(
                     http::is_token(name) && name != "*",
                     option,
@@ -155,5 +156,19 @@ impl Cors {
         if let Some(time) = self.max_age {
             headers.add("Access-Control-Max-Age", &time.as_secs().to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_headers_may_be_empty_and_holds_tokens_else() {
+        let with = |names: &[&str]| Cors::origins(["https://a.example"]).headers(names);
+        assert!(with(&[]).mistakes().is_empty());
+        assert!(with(&["x-one", "x-two"]).mistakes().is_empty());
+        assert_eq!(with(&["x-one", ""]).mistakes().len(), 1);
+        assert_eq!(with(&["x one"]).mistakes().len(), 1);
     }
 }

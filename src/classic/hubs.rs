@@ -171,7 +171,10 @@ impl Model for Hubs {
         let detailed = registry.get(key).is_some_and(|connection| connection.hub.detailed);
         let text = match (is_allowed, detailed) {
             (true, _) => None,
-            (false, true) => Some(errors::not_authorized(&known.name, &call.method)),
+            (false, true) => {
+                let method = known.hub.borrow().spelling(&call.method);
+                Some(errors::not_authorized(&known.name, &method))
+            }
             (false, false) => Some(errors::invocation_failed(&call.hub, &call.method)),
         };
         let number = registry.expect_reply(key, asked);

@@ -156,6 +156,8 @@ impl<M: Model> ClassicApplication for ClassicMount<M> {
             (Some(user_id), Some(head)) => user_id(head, identity).map(Into::into),
             _ => identity.and_then(Identity::id).map(Into::into),
         };
+        // An empty name is nobody's (LEG-115).
+        let user = user.filter(|name| !name.is_empty());
         connection.stage_ends = NEVER;
         connection.ping_at = self.options.keep_alive.map_or(NEVER, |interval| now + interval);
         let is_poll = connection.transport == Some(Transport::LongPolling);

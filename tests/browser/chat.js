@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { assertFits, assertInView } from "./layout.js";
+import { box, connected, join, message, notice, say, state } from "./room.js";
 
 const ROOM = "tea room";
-const RECONNECT_TIMEOUT = 30_000;
 const MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
 
 export async function chat(tools) {
@@ -21,9 +21,9 @@ export async function chat(tools) {
   });
 
   await check("Ann, Bo and Cy join and see each other", async () => {
-    await join(ann, "Ann");
-    await join(bo, "Bo");
-    await join(cy, "Cy");
+    await join(ann, "Ann", ROOM);
+    await join(bo, "Bo", ROOM);
+    await join(cy, "Cy", ROOM);
     for (const page of everyone) await page.locator("#members-count", { hasText: "(3)" }).waitFor();
     await notice(ann, "Bo joined").waitFor();
     assert.equal(await ann.locator("#members .self").textContent(), "Ann (you)");
@@ -31,7 +31,7 @@ export async function chat(tools) {
 
   await check("a name that is taken is refused in the page", async () => {
     const other = await open("/chat");
-    await join(other, "Ann", { wait: false });
+    await join(other, "Ann", ROOM, { wait: false });
     await other.getByRole("alert").waitFor();
     assert.ok(await other.getByRole("button", { name: "Join" }).isEnabled());
     assert.doesNotMatch(await other.getByRole("alert").textContent(), /Exception|invoking/);
@@ -86,7 +86,7 @@ export async function chat(tools) {
   await check("who comes later finds the history", async () => {
     const dee = await open("/chat?room=tea%20room");
     assert.equal(await dee.getByLabel("Room").inputValue(), ROOM);
-    await join(dee, "Dee");
+    await join(dee, "Dee", ROOM);
     await message(dee, "Good morning").waitFor();
     await dee.context().close();
     await notice(ann, "Dee left").waitFor();
@@ -163,22 +163,3 @@ async function leave({ check }, ann, bo) {
     await bo.getByRole("button", { name: "Join" }).waitFor();
   });
 }
-
-async function join(page, name, { wait = true } = {}) {
-  await page.getByLabel("Your name").fill(name);
-  await page.getByLabel("Room").fill(ROOM);
-  await page.getByRole("button", { name: "Join" }).click();
-  if (wait) await connected(page);
-}
-
-async function say(page, text) {
-  await box(page).fill(text);
-  await box(page).press("Enter");
-}
-
-const box = (page) => page.getByRole("textbox", { name: "Message" });
-const message = (page, hasText) =>
-  page.locator(".message", { has: page.locator("p", { hasText }) });
-const notice = (page, hasText) => page.locator(".notice", { hasText });
-const state = (page, name) => page.locator(`#state[data-state="${name}"]`);
-const connected = (page) => state(page, "Connected").waitFor({ timeout: RECONNECT_TIMEOUT });

@@ -1,7 +1,7 @@
-// Opens the demo pages of the release binary in Chromium, as people would, and takes screenshots; the official client
-// in a page against the functional host:
+// Opens the demo pages of the release binary in Chromium, as people would, and takes screenshots; the official clients
+// of both generations in pages against the conformance program:
 //
-//     node tests/browser/run.js
+//     node tests/browser/run.js [pages|raw|chat|generations|classic|functional]...
 //
 // The last line is `N passed, N failed`.
 
@@ -10,8 +10,11 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { startServer } from "../support/server.js";
 import { chat } from "./chat.js";
+import { classic } from "./classic.js";
 import { functional } from "./functional.js";
+import { generations } from "./generations.js";
 import { pages } from "./pages.js";
+import { raw } from "./raw.js";
 import { Watch } from "./watch.js";
 
 const OUT = fileURLToPath(new URL("../out/", import.meta.url));
@@ -40,9 +43,13 @@ const browser = await chromium.launch(CHROMIUM);
 try {
   mkdirSync(OUT, { recursive: true });
   const tools = { server, browser, check, open, screenshot };
-  await pages(tools);
-  await chat(tools);
-  await functional(tools);
+  const parts = { pages, raw, chat, generations, classic, functional };
+  const wanted = process.argv.slice(2);
+  const unknown = wanted.find((name) => !(name in parts));
+  if (unknown) throw new Error(`there is no part ${unknown}`);
+  for (const [name, part] of Object.entries(parts)) {
+    if (wanted.length === 0 || wanted.includes(name)) await part(tools);
+  }
 } catch (error) {
   fail("the run itself", error);
 } finally {

@@ -125,11 +125,16 @@ test("static files are there for GET and HEAD only", async () => {
 const kinds = {
   "/": "text/html",
   "/chat": "text/html",
+  "/chat/classic": "text/html",
   "/raw": "text/html",
+  "/sockets": "text/html",
   "/assets/site.css": "text/css",
   "/assets/favicon.svg": "image/svg+xml",
   "/chat/main.js": "text/javascript",
   "/lib/signalr.js": "text/javascript",
+  "/lib/jquery/jquery.min.js": "text/javascript",
+  "/lib/classic/jquery.signalR.min.js": "text/javascript",
+  "/signalr/hubs": "application/javascript",
 };
 
 for (const [path, kind] of Object.entries(kinds)) {

@@ -10,6 +10,7 @@ export class Proxy {
   #limit = Infinity;
   #isHeld = false;
   #target;
+  #mutesWebSockets = false;
 
   /** A proxy for a port of this machine. */
   static async to(port) {
@@ -53,6 +54,16 @@ export class Proxy {
     this.cut();
   }
 
+  /** Lets everybody through again. */
+  admit() {
+    this.#refusals = 0;
+  }
+
+  /** From now on WebSockets are opened, and then hear nothing. */
+  muteWebSockets() {
+    this.#mutesWebSockets = true;
+  }
+
   async close() {
     this.refuse();
     this.#listener.close();
@@ -82,7 +93,8 @@ export class Proxy {
       to.destroy();
     });
     from.on("end", () => to.end());
-    from.on("data", (bytes) => {
+    from.on("data", (all) => {
+      const bytes = this.#audible(all, from, pair);
       if (bytes.length <= this.#limit) {
         this.#limit -= bytes.length;
         to.write(bytes);
@@ -91,5 +103,20 @@ export class Proxy {
       to.write(bytes.subarray(0, this.#limit), () => pair.forEach((socket) => socket.resetAndDestroy()));
       this.#limit = Infinity;
     });
+  }
+
+  /** What of these bytes may pass where WebSockets hear nothing. */
+  #audible(bytes, from, pair) {
+    const [client] = pair;
+    if (!this.#mutesWebSockets) return bytes;
+    if (from === client) {
+      // Browsers open a connection of its own for each WebSocket, and ask in one piece.
+      pair.isWebSocket ??= /\r\nupgrade: websocket\r\n/i.test(bytes.toString("latin1"));
+      return bytes;
+    }
+    if (!pair.isWebSocket) return bytes;
+    const end = pair.isOpen ? 0 : bytes.indexOf("\r\n\r\n") + 4;
+    pair.isOpen = true;
+    return bytes.subarray(0, end);
   }
 }

@@ -18,11 +18,15 @@ const BUILT = `${process.env.CARGO_TARGET_DIR ?? `${ROOT}target`}/release`;
 
 export const binary = process.env.DEMOS_BINARY ?? `${BUILT}/demos`;
 
+const conformance = process.env.CONFORMANCE_BINARY ?? `${BUILT}/examples/conformance`;
+
 /** What can be started, with the options that it always gets. */
 const PROGRAMS = {
   demos: [binary, "--shards", "1"],
   // The hubs that client libraries are driven against (examples/conformance).
-  functional: [process.env.CONFORMANCE_BINARY ?? `${BUILT}/examples/conformance`, "functional"],
+  functional: [conformance, "functional"],
+  // The host of the recordings of SignalR 2.x, in the same program.
+  classic: [conformance, "classic"],
 };
 
 /** A loopback port that was free a moment ago; a test that restarts a server needs to know it beforehand. */
@@ -44,11 +48,13 @@ export async function startServer({
   withoutIoUring = false,
   log = "info",
   config,
+  options = [],
 } = {}) {
   const server = new Server(PROGRAMS[program], port ?? (await freePort()));
   server.withoutIoUring = withoutIoUring;
   server.log = log;
-  await server.start(["--driver", driver, ...(lab ? ["--lab"] : []), ...(config ? ["--config", config] : [])]);
+  const all = ["--driver", driver, ...(lab ? ["--lab"] : []), ...(config ? ["--config", config] : []), ...options];
+  await server.start(all);
   return server;
 }
 

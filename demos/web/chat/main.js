@@ -1,8 +1,12 @@
 // The chat: what happens when the user, the hub or the connection does something.
 
 import { Line } from "./line.js";
+import { Refusal } from "./refusal.js";
 import { OthersTyping, OwnTyping } from "./typing.js";
 import * as view from "./view.js";
+
+// The page says which client library it has loaded.
+const { Wire } = await import(document.body.dataset.wire);
 
 const REJOIN_ATTEMPTS = 10;
 const REJOIN_DELAY = 4_000;
@@ -17,7 +21,7 @@ const seen = new Set();
 
 const ownTyping = new OwnTyping((isTyping) => line.tell("Typing", isTyping));
 const othersTyping = new OthersTyping(view.showTyping);
-const line = new Line("/hubs/chat", { onState, onUp: takeSeat });
+const line = new Line(Wire, { onState, onUp: takeSeat });
 
 line.on("message", (from, said, at) => {
   othersTyping.heard(from, false);
@@ -85,7 +89,7 @@ composer.addEventListener("submit", async (event) => {
     // The words go back into an empty box, so that nothing has to be typed twice.
     if (text.value === "") text.value = said;
     view.refreshSend();
-    view.showAlert(`Your message may not have been sent: ${reason(error)}`);
+    view.showAlert(`Your message may not have been sent: ${error.message}`);
   }
   text.focus();
 });
@@ -112,7 +116,9 @@ async function takeSeat() {
   sessionStorage.setItem("seat", JSON.stringify(seat));
   localStorage.setItem("chat.name", self);
   localStorage.setItem("chat.room", where);
-  window.history.replaceState(null, "", `?room=${encodeURIComponent(where)}`);
+  const address = new URL(location);
+  address.searchParams.set("room", where);
+  window.history.replaceState(null, "", address);
   view.showRoom(where);
   showMembers(names);
   history.forEach(showOnce);
@@ -129,7 +135,7 @@ async function join(where, self, attempts) {
     try {
       return await line.invoke("Join", where, self);
     } catch (error) {
-      if (attempt >= attempts || !/HubException/.test(error.message)) throw error;
+      if (attempt >= attempts || !(error instanceof Refusal)) throw error;
       await new Promise((resolve) => setTimeout(resolve, REJOIN_DELAY));
     }
   }
@@ -146,14 +152,14 @@ function onState(state, error) {
   othersTyping.clear();
   if (state !== "Disconnected") return;
   if (greeted) {
-    view.showAlert(`The connection is lost${error ? `: ${reason(error)}` : "."}`);
+    view.showAlert(`The connection is lost${error ? `: ${error.message}` : "."}`);
     return;
   }
   // Not in the room yet: back to the form, with what was typed still in it.
   seat = null;
   sessionStorage.removeItem("seat");
   view.showEntrance();
-  view.showAlert(error ? reason(error) : "The server closed the connection.");
+  view.showAlert(error ? error.message : "The server closed the connection.");
 }
 
 function showMembers(names) {
@@ -173,11 +179,6 @@ function forgetRoom() {
   seen.clear();
   members = [];
   othersTyping.clear();
-}
-
-/** The hub's own words without the sentence that the client library puts around them. */
-function reason(error) {
-  return error.message.replace(/^.*HubException: /s, "");
 }
 
 function begin() {

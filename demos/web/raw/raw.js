@@ -1,73 +1,149 @@
-// A console for the plain WebSocket endpoints: connect, send, and see each frame.
+// A console for a PersistentConnection: texts to everyone, to one person, to a group. No hub is behind it, so what goes
+// to and fro is whatever page and server have agreed upon: objects with a `kind`.
 
 import { element } from "/assets/element.js";
-
-const FRAMES_MAX = 200;
-const CONTENT_MAX = 400;
+import { addFrame } from "/assets/frames.js";
+import { showTransportOf, transport } from "/assets/transports.js";
 
 const $ = (id) => document.getElementById(id);
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-let socket = null;
+const connection = jQuery.connection("/raw-connection");
+
+/** The names of the others, by the ids of their connections. */
+const people = new Map();
+const groups = new Set();
+
+const news = {
+  welcome({ id, people: here }) {
+    people.clear();
+    for (const [other, name] of Object.entries(here)) if (other !== id) people.set(other, name);
+    showPeople();
+    addFrame("in", "the server", `Welcome, ${here[id] ?? "somebody"}. You are ${id}.`);
+  },
+  came({ id, name }) {
+    people.set(id, name);
+    showPeople();
+    addFrame("in", "the server", `${name} is here.`);
+  },
+  left({ id }) {
+    if (!people.has(id)) return;
+    addFrame("in", "the server", `${people.get(id)} is gone.`);
+    people.delete(id);
+    showPeople();
+  },
+  said({ from, to, text }) {
+    addFrame("in", `${from} to ${to}`, text);
+  },
+  joined({ group }) {
+    groups.add(group);
+    showGroups();
+  },
+  parted({ group }) {
+    groups.delete(group);
+    showGroups();
+  },
+  refused({ reason }) {
+    showAlert(reason);
+  },
+};
+
+connection.received((data) => news[data.kind](data));
+connection.stateChanged(() => showState());
+connection.error((error) => showAlert(error.message));
+connection.disconnected(() => {
+  people.clear();
+  groups.clear();
+  showPeople();
+  showGroups();
+});
+showTransportOf(connection);
 
 $("dial").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (socket) socket.close(1000, "closed by the user");
-  else connect($("path").value);
+  showAlert("");
+  if (stateName() !== "Disconnected") {
+    connection.stop();
+    return;
+  }
+  connection.qs = { name: $("name").value.trim() };
+  connection.start({ transport }).catch((error) => showAlert(error.message));
 });
 
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
-  send("text", $("text").value);
+  const { value, selectedOptions } = $("to");
+  const text = $("text").value;
+  const { kind = value, ...whom } = selectedOptions[0].dataset;
+  send({ kind, ...whom, text });
+  addFrame("out", `you to ${selectedOptions[0].textContent.toLowerCase()}`, text);
+  $("text").select();
 });
 
-$("send-bytes").addEventListener("click", () => {
-  send("binary", new TextEncoder().encode($("text").value));
+$("joining").addEventListener("submit", (event) => {
+  event.preventDefault();
+  send({ kind: "join", group: $("group").value.trim() });
+  $("group").value = "";
 });
 
-function connect(path) {
-  const url = new URL(path, location.href);
-  url.protocol = url.protocol.replace("http", "ws");
-  socket = new WebSocket(url);
-  socket.binaryType = "arraybuffer";
-  showState("Connecting");
-  socket.addEventListener("open", () => showState("Connected"));
-  socket.addEventListener("message", ({ data }) => {
-    if (typeof data === "string") addFrame("in", "text", data);
-    else addFrame("in", "binary", new Uint8Array(data));
-  });
-  socket.addEventListener("close", ({ code, reason }) => {
-    addFrame("in", "close", `${code} ${reason}`.trim());
-    socket = null;
-    showState("Disconnected");
-  });
+function send(wish) {
+  showAlert("");
+  connection.send(wish);
 }
 
-function send(kind, data) {
-  socket.send(data);
-  addFrame("out", kind, data);
+function showPeople() {
+  const options = [...people].map(([id, name]) => {
+    const option = element("option", { value: `person ${id}`, textContent: `${name} (${id.slice(0, 8)})` });
+    Object.assign(option.dataset, { kind: "person", id });
+    return option;
+  });
+  refill($("people"), options);
 }
 
-function showState(state) {
+function showGroups() {
+  const options = [...groups].map((group) => {
+    const option = element("option", { value: `group ${group}`, textContent: `The group ${group}` });
+    Object.assign(option.dataset, { kind: "group", group });
+    return option;
+  });
+  refill($("groups"), options);
+  const chips = [...groups].map((group) => {
+    const leave = element("button", { type: "button", className: "quiet", textContent: "Leave" });
+    leave.setAttribute("aria-label", `Leave the group ${group}`);
+    leave.addEventListener("click", () => send({ kind: "leave", group }));
+    return element("li", {}, [group, leave]);
+  });
+  $("mine").replaceChildren(...chips);
+}
+
+/** Puts other options into a part of the list, and keeps what is chosen while it is there. */
+function refill(part, options) {
+  const { value } = $("to");
+  part.replaceChildren(...options);
+  part.hidden = options.length === 0;
+  $("to").value = value;
+  if ($("to").selectedIndex < 0) $("to").value = "everyone";
+}
+
+function showState() {
+  const state = stateName();
   const connected = state === "Connected";
   $("state").dataset.state = state;
   $("state").textContent = state;
-  $("connect").textContent = socket ? "Disconnect" : "Connect";
-  $("path").disabled = socket !== null;
-  for (const id of ["text", "send", "send-bytes"]) $(id).disabled = !connected;
+  $("connect").textContent = state === "Disconnected" ? "Connect" : "Disconnect";
+  $("name").disabled = state !== "Disconnected";
+  for (const id of ["to", "text", "send", "group", "join"]) $(id).disabled = !connected;
   if (connected) $("text").focus();
 }
 
-function addFrame(way, kind, data) {
-  const text = typeof data === "string" ? data : hexadecimal(data);
-  const bytes = typeof data === "string" ? new TextEncoder().encode(data).length : data.length;
-  const shown = text.length > CONTENT_MAX ? `${text.slice(0, CONTENT_MAX)}…` : text;
-  const cells = [clock.format(new Date()), way === "in" ? "← in" : "→ out", kind, bytes, shown];
-  const row = element("tr", { className: way }, cells.map((cell) => element("td", { textContent: cell })));
-  $("frames").prepend(row);
-  if ($("frames").childElementCount > FRAMES_MAX) $("frames").lastElementChild.remove();
-  $("empty").hidden = true;
+function stateName() {
+  const states = jQuery.signalR.connectionState;
+  const name = Object.keys(states).find((known) => states[known] === connection.state);
+  return name[0].toUpperCase() + name.slice(1);
 }
 
-function hexadecimal(bytes) {
-  return [...bytes.subarray(0, CONTENT_MAX)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+function showAlert(text) {
+  $("alert").textContent = text;
+  $("alert").hidden = text === "";
 }
+
+showPeople();
+showGroups();

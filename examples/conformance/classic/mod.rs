@@ -10,7 +10,8 @@ mod transcript;
 use std::time::Duration;
 
 use tickhub::{
-    ClassicHubOptions, ClassicHubs, ClassicOptions, HubError, HubOptions, Policy, Server,
+    ClassicHubOptions, ClassicHubs, ClassicOptions, ConnectionOptions, Cors, HubError, HubOptions,
+    Policy, Server,
 };
 
 use crate::events::Events;
@@ -21,8 +22,9 @@ use transcript::Transcript;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Mounts everything; what is not mounted is 404 without a body.
-pub(crate) fn serve(server: Server) -> Server {
+/// Mounts everything; what is not mounted is 404 without a body. Pages of these origins may use
+/// `/cors`, which no recording knows.
+pub(crate) fn serve(server: Server, origins: &[String]) -> Server {
     let events = Events::default();
     let (a, b) = (events.clone(), events.clone());
     let server = server
@@ -49,12 +51,19 @@ pub(crate) fn serve(server: Server) -> Server {
         connection_timeout: 4 * SECOND,
         ..plain.clone()
     };
+    // No header but those that need no preflight: classic clients send no others (LEG-038).
+    let cors = Some(Cors::origins(origins).headers(&[]));
+    let open = ClassicOptions {
+        connection: ConnectionOptions { cors, ..ConnectionOptions::default() },
+        ..plain.clone()
+    };
     let (a, b) = (events.clone(), events);
     server
         .classic("/signalr", plain.clone(), hubs())
         .classic("/detailed", detailed, hubs())
         .classic("/fast", fast.clone(), hubs())
         .classic("/noka", without_keep_alive, hubs())
+        .classic("/cors", open, hubs())
         .persistent("/raw", plain, move |_| Raw::new(&a))
         .persistent("/fastraw", fast, move |_| Raw::new(&b))
 }

@@ -38,6 +38,9 @@ pub(crate) trait ClassicHub {
     /// What the generated script says about it: each name once, with the fewest parameters.
     fn describe(&self) -> Vec<MethodShape>;
 
+    /// The name of a method as the hub spells it; as it was given, if there is none.
+    fn spelling(&self, method: &str) -> String;
+
     /// `OnConnected`.
     fn connected(&mut self, registry: &mut Registry, key: ConnectionKey) -> Welcome;
 
@@ -114,6 +117,10 @@ impl<H: Hub> ClassicHub for HubEndpoint<H> {
 
     fn describe(&self) -> Vec<MethodShape> {
         self.methods.describe()
+    }
+
+    fn spelling(&self, method: &str) -> String {
+        self.methods.find(method).map_or(method, |known| &*known.name).to_owned()
     }
 
     fn connected(&mut self, registry: &mut Registry, key: ConnectionKey) -> Welcome {

@@ -70,6 +70,11 @@ impl Registry {
                 self.worlds[world as usize].leave(key, connection);
             }
         }
+        // Calls may have joined groups of any hub, listened to or not (LEG-110).
+        let is_left = |&(world, _): &(u16, u32)| !hubs.contains(&world);
+        while let Some((world, _)) = connection.groups.iter().copied().find(is_left) {
+            self.worlds[world as usize].leave_groups(key, connection);
+        }
         connection.user = user;
         for &world in hubs {
             self.worlds[world as usize].enter(key, connection);

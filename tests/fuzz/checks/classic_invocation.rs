@@ -1,10 +1,10 @@
 //! Calls of classic clients, and what is around messages for them.
 
 use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tickhub::Text;
 use tickhub::protocol::classic::{
-    Cursor, Envelope, Invocation, InvocationError, messages_in, write_invocation,
+    Cursor, Envelope, Invocation, InvocationError, messages_in, write_invocation, write_json,
 };
 
 /// Hub, method, arguments, id and state of a call.
@@ -25,6 +25,7 @@ pub(super) fn check(data: &[u8]) {
     }
     bind(data);
     in_envelopes(data);
+    says_what_was_written(data);
 }
 
 /// The call in a message; or the id of whom to tell that there is none.
@@ -89,4 +90,49 @@ fn in_envelopes(data: &[u8]) {
     assert_eq!(messages_in(&two), joined.collect::<Vec<_>>().join(&b","[..]));
     // Of what was not written here at most a part is found.
     assert!(messages_in(data).len() <= data.len());
+}
+
+/// An envelope is JSON that says each thing that was put in, and nothing else; and its messages are
+/// found in it, whatever stands in front of them.
+fn says_what_was_written(data: &[u8]) {
+    let Some((&flags, rest)) = data.split_first() else { return };
+    let texts: Vec<Value> =
+        rest.chunks(24).map(|text| String::from_utf8_lossy(text).into()).collect();
+    let messages: Vec<Vec<u8>> = texts
+        .iter()
+        .map(|text| {
+            let mut json = Vec::new();
+            write_json(&mut json, text).expect("a text is JSON");
+            json
+        })
+        .collect();
+    let number = rest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let cursor = Cursor { epoch: u32::from(flags), number };
+    let letter = |byte: &u8| char::from(b'A' + byte % 26);
+    let token: String = rest.iter().take(32).map(letter).collect();
+    let envelope = Envelope {
+        cursor,
+        initialized: flags & 1 != 0,
+        terminates: flags & 2 != 0,
+        groups_token: (flags & 4 != 0).then_some(&*token),
+        poll_delay_ms: (flags & 8 != 0).then_some(number),
+    };
+    let mut out = Vec::new();
+    envelope.write(&mut out, messages.iter().map(Vec::as_slice));
+    assert_eq!(messages_in(&out), messages.join(&b","[..]));
+    let read: Map<String, Value> = serde_json::from_slice(&out).expect("JSON");
+    let mut expected = Map::new();
+    let one = |flag: bool| flag.then_some(Value::from(1));
+    for (key, value) in [
+        ("C", Some(cursor.to_string().into())),
+        ("S", one(envelope.initialized)),
+        ("T", one(envelope.terminates)),
+        ("G", envelope.groups_token.map(Value::from)),
+        ("L", envelope.poll_delay_ms.map(Value::from)),
+        ("M", Some(texts.into())),
+    ] {
+        expected.extend(value.map(|value| (key.to_owned(), value)));
+    }
+    assert_eq!(read, expected);
+    assert_eq!(read["C"].as_str().and_then(|cursor| cursor.parse().ok()), Some(cursor));
 }

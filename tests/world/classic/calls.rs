@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tickhub::sim::World;
-use tickhub::{ClassicHubs, ClassicOptions};
+use tickhub::{ClassicHubOptions, ClassicHubs, ClassicOptions, Policy};
 
-use super::guest::{Guest, client_call, heard, messages, percent, say, texts};
-use super::room::{Room, room, room_with};
+use super::guest::{Guest, by_name, client_call, heard, messages, percent, say, texts};
+use super::room::{Room, Side, room, room_with};
 
 fn sent(world: &mut World, guest: &Guest, body: &str) -> (u16, String) {
     let body = format!("data={}", percent(body));
@@ -70,6 +70,41 @@ fn leg_050_to_054_what_goes_wrong() {
     assert_eq!(error("echo", json!([])), none, "T-27");
 }
 
+/// The names are those of the server, however the caller spells them.
+#[test]
+fn leg_053_who_may_not_call_a_method_reads_so_with_details_alone() {
+    let detailed = ClassicOptions { enable_detailed_errors: true, ..ClassicOptions::default() };
+    let signed_in =
+        ClassicHubOptions { authorize: Some(Policy::signed_in()), ..Default::default() };
+    let hubs = ClassicHubs::new().hub::<Room>("RoomHub").hub_with::<Side>("authHub", signed_in);
+    let mut world = room()
+        .classic("/guarded", &ClassicOptions::default(), &hubs)
+        .classic("/detailed", &detailed, &hubs)
+        .authenticate(&by_name);
+    let mut error = |mount: &str, call: &str| {
+        let guest = Guest::of(&mut world, mount, &["roomhub"]);
+        let (status, answer) = sent(&mut world, &guest, call);
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        assert_eq!((status, answer.get("H"), &answer["I"]), (200, None, &json!("0")));
+        answer["E"].as_str().expect("an error").to_owned()
+    };
+    for (call, called, declared) in [
+        (
+            r#"{"H":"ROOMHUB","M":"GUARDED","I":0}"#,
+            "ROOMHUB.GUARDED",
+            "the Guarded method on RoomHub",
+        ),
+        (r#"{"H":"AUTHHUB","M":"pING","I":0}"#, "AUTHHUB.pING", "the Ping method on authHub"),
+    ] {
+        let generic = format!("There was an error invoking Hub method '{called}'.");
+        assert_eq!(error("/guarded", call), generic);
+        let text = format!("Caller is not authorized to invoke {declared}.");
+        assert_eq!(error("/detailed", call), text);
+    }
+    let mut ann = Guest::named(&mut world, "ann");
+    assert_eq!(ann.call(&mut world, "Guarded", &json!([])), r#"{"R":"passed","I":"0"}"#);
+}
+
 #[test]
 fn leg_056_what_is_no_call() {
     let mut world = room();
@@ -123,6 +158,34 @@ fn leg_060_progress_comes_among_the_messages_and_before_the_result() {
         [0, 50, 100].map(|percent| json!({"I": "P|0", "P": {"I": "0", "D": percent}})).into();
     assert_eq!(messages(&heard), reports);
     assert_eq!(heard.last(), Some(&json!({"R": "job done", "I": "0"})));
+}
+
+#[test]
+fn leg_061_who_reports_behind_the_result_is_told_and_the_caller_is_not() {
+    let mut world = room();
+    let mut guest = Guest::new(&mut world);
+    let mut wire = guest.websocket(&mut world);
+    texts(&mut wire, &mut world);
+    let call = guest.invocation("Leak", &json!([]));
+    say(&mut wire, &mut world, &call);
+    assert_eq!(texts(&mut wire, &mut world), [r#"{"I":"0"}"#]);
+    let reported = world.enter(0, |room: &mut Room, _| {
+        room.leaked.as_ref().expect("the call has left it").report(&1)
+    });
+    let text = "You cannot report progress on a hub method invocation that has already completed.";
+    assert_eq!(reported.expect_err("the call has ended").message(), text);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(texts(&mut wire, &mut world), [""; 0]);
+}
+
+#[test]
+fn leg_062_a_hub_that_nobody_listens_to_can_be_called() {
+    let mut world = room();
+    let guest = Guest::of(&mut world, "/signalr", &["roomhub"]);
+    let mut wire = guest.websocket(&mut world);
+    texts(&mut wire, &mut world);
+    say(&mut wire, &mut world, r#"{"H":"sidehub","M":"Poke","A":["x"],"I":0}"#);
+    assert_eq!(texts(&mut wire, &mut world), [r#"{"I":"0"}"#], "and is not heard");
 }
 
 /// The method goes on, and nobody keeps anything for its answer.

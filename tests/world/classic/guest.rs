@@ -1,6 +1,8 @@
 //! A classic client in the hands of a test.
 
 use serde_json::{Value, json};
+use tickhub::Identity;
+use tickhub::http::Request;
 use tickhub::protocol::websocket::OpCode;
 use tickhub::sim::{Answer, Frame, Wire, World};
 
@@ -13,6 +15,8 @@ pub(super) struct Guest {
     pub(super) id: String,
     /// What it sends as `connectionData`.
     pub(super) hubs: Vec<&'static str>,
+    /// What it adds to every query.
+    more: String,
     next: u32,
 }
 
@@ -23,7 +27,16 @@ impl Guest {
     }
 
     pub(super) fn of(world: &mut World, mount: &str, hubs: &[&'static str]) -> Self {
-        let target = format!("{mount}/negotiate?clientProtocol=2.1&{}", data_of(hubs));
+        Self::with(world, mount, hubs, "")
+    }
+
+    /// A client of one hub that says who it is, to servers that believe what is said.
+    pub(super) fn named(world: &mut World, name: &str) -> Self {
+        Self::with(world, "/signalr", &["roomhub"], &format!("&user={}", percent(name)))
+    }
+
+    fn with(world: &mut World, mount: &str, hubs: &[&'static str], more: &str) -> Self {
+        let target = format!("{mount}/negotiate?clientProtocol=2.1&{}{more}", data_of(hubs));
         let answer = Wire::tcp(world).request(world, "GET", &target);
         assert_eq!(answer.head.status(), 200, "{}", answer.body);
         let document: Value = serde_json::from_str(&answer.body).expect("a document");
@@ -33,6 +46,7 @@ impl Guest {
             token: text("ConnectionToken"),
             id: text("ConnectionId"),
             hubs: hubs.to_vec(),
+            more: more.to_owned(),
             next: 0,
         }
     }
@@ -42,8 +56,8 @@ impl Guest {
         let token = percent(&self.token);
         let data = data_of(&self.hubs);
         format!(
-            "{}/{word}?transport={transport}&clientProtocol=2.1&connectionToken={token}&{data}{more}",
-            self.mount
+            "{}/{word}?transport={transport}&clientProtocol=2.1&connectionToken={token}&{data}{more}{}",
+            self.mount, self.more
         )
     }
 
@@ -173,6 +187,11 @@ pub(super) fn cursor(envelopes: &[Value]) -> String {
 /// A call of a client's method.
 pub(super) fn client_call(hub: &str, method: &str, arguments: &Value) -> Value {
     json!({"H": hub, "M": method, "A": arguments})
+}
+
+/// Whoever says a name in its query is signed in.
+pub(super) fn by_name(request: &Request<'_>) -> Option<Identity> {
+    request.query("user").map(|name| Identity::new(&*name))
 }
 
 pub(super) fn percent(text: &str) -> String {

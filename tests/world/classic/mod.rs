@@ -1,6 +1,9 @@
 //! Classic SignalR 2.x, LEG-001 to LEG-127, on the wire and in virtual time.
 
+mod again;
+mod audiences;
 mod calls;
+mod forgeries;
 mod guest;
 mod limits;
 mod overruns;
@@ -9,3 +12,4 @@ mod receiving;
 mod regressions;
 mod requests;
 mod room;
+mod streams;

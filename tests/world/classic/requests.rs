@@ -282,6 +282,7 @@ fn leg_031_to_034_jsonp() {
     assert_eq!(plain(&pong), (200, r#"foo.bar({ "Response": "pong" });"#));
     let script = Some("application/javascript; charset=UTF-8");
     assert_eq!(pong.head.header("content-type"), script);
+    assert_eq!(pong.head.header("x-content-type-options"), Some("nosniff"), "T-JSONP");
     let mut guest = Guest::new(&mut world);
     let poll = guest.ask(&mut world, "GET", "connect", "longPolling", "&callback=cb", "");
     assert!(poll.body.starts_with("cb({\"C\":\"d-") && poll.body.ends_with("\"M\":[]});"));

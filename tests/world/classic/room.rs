@@ -2,14 +2,16 @@
 
 use tickhub::sim::World;
 use tickhub::{
-    Call, ClassicHubs, ClassicOptions, Closed, Context, Hub, HubError, HubOptions, Methods,
-    Progress,
+    Audience, Call, ClassicHubs, ClassicOptions, Closed, Context, Hub, HubError, HubOptions,
+    Methods, Policy, Progress,
 };
 
 /// The hub that most tests talk to. What happens to its connections is kept.
 #[derive(Default)]
 pub(super) struct Room {
     pub(super) events: Vec<String>,
+    /// The sink of a call that has ended.
+    pub(super) leaked: Option<Progress<u32>>,
 }
 
 impl Hub for Room {
@@ -31,7 +33,17 @@ impl Hub for Room {
             .on("ToOthers", |_: &mut Self, ctx: &mut Context<Self>, text: String| {
                 ctx.others().send("message", (text,)).ignore();
             })
+            .on("Tell", |_: &mut Self, ctx: &mut Context<Self>, how: String, names: Vec<String>| {
+                audience(ctx, &how, &names).send("message", (&*how,)).ignore();
+            })
+            .on("Guarded", |_: &mut Self, _: &mut Context<Self>| "passed")
+            .require(Policy::signed_in())
             .on("Join", |_: &mut Self, ctx: &mut Context<Self>, group: String| ctx.join(&group))
+            // Says how many the message to the group was queued for.
+            .on("AddThen", |_: &mut Self, ctx: &mut Context<Self>, id: String, group: String| {
+                ctx.add_to_group(&*id, &group)?;
+                Ok::<u32, HubError>(ctx.group(&group).send("message", ("added",)).queued)
+            })
             .on("Leave", |_: &mut Self, ctx: &mut Context<Self>, group: String| ctx.leave(&group))
             .on("ToGroup", |_: &mut Self, ctx: &mut Context<Self>, group: String, text: String| {
                 ctx.group(&group).send("message", (text,)).ignore();
@@ -48,6 +60,7 @@ impl Hub for Room {
             })
             .on_async("Later", later)
             .on_async("Work", work)
+            .on_async("Leak", leak)
             .on_async("AskMe", |call: Call<Self>| async move {
                 call.ask_caller::<i32>("question", ()).await
             })
@@ -77,6 +90,30 @@ impl Hub for Room {
     }
 }
 
+/// Whom `how` says, with names of connections, groups or users.
+fn audience<'a>(ctx: &'a mut Context<Room>, how: &str, names: &'a [String]) -> Audience<'a> {
+    let first = names.first().map_or("", String::as_str);
+    let names = || names.iter().map(String::as_str);
+    match how {
+        "All" => ctx.all(),
+        "AllExcept" => ctx.all_except(names()),
+        "Others" => ctx.others(),
+        "Caller" => ctx.caller(),
+        "Client" => ctx.client(first),
+        "Clients" => ctx.clients(names()),
+        "Group" => ctx.group_except(first, names().skip(1)),
+        "Groups" => ctx.groups(names()),
+        "OthersInGroup" => ctx.others_in_group(first),
+        "User" => ctx.user(first),
+        "Users" => ctx.users(names()),
+        other => panic!("{other} is no audience"),
+    }
+}
+
+async fn leak(call: Call<Room>, progress: Progress<u32>) {
+    call.hub(move |room, _| room.leaked = Some(progress)).await;
+}
+
 async fn later(call: Call<Room>, text: String, ms: u64) -> String {
     call.sleep(std::time::Duration::from_millis(ms)).await;
     text
@@ -101,6 +138,7 @@ impl Hub for Side {
         m.on("Poke", |_: &mut Self, ctx: &mut Context<Self>, text: String| {
             ctx.all().send("poked", (text,)).ignore();
         })
+        .on("Join", |_: &mut Self, ctx: &mut Context<Self>, group: String| ctx.join(&group))
         .on("Ping", |_: &mut Self, _: &mut Context<Self>| "pong");
     }
 }
