@@ -292,7 +292,9 @@ impl ClassicPlayer {
             80..=81 => self.client.stop(),
             82 => {
                 self.client.vanish();
-                Lane::ALL.into_iter().for_each(|lane| self.cut(now, lane));
+                for lane in Lane::ALL {
+                    self.cut(now, lane);
+                }
             }
             83..=95 => self.cut(now, Lane::Receive),
             96..=99 => self.cut(now, Lane::Send),

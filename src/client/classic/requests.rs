@@ -23,7 +23,7 @@ impl Client {
                 Lane::Send => self.options.request_timeout,
             };
             let asked = match lane {
-                Lane::Receive => self.ask_to_receive(),
+                Lane::Receive => Some(self.ask_to_receive()),
                 Lane::Send => self.ask_to_send(),
             };
             let socket = self.socket_mut(lane);
@@ -38,10 +38,10 @@ impl Client {
             return false;
         }
         match (lane, self.stage) {
-            (Lane::Receive, Stage::Connecting) => true,
             (Lane::Receive, Stage::Away) => self.again_at <= now,
             (Lane::Receive, Stage::Starting | Stage::Open) => self.polls(),
-            (Lane::Send, Stage::Negotiating | Stage::Leaving) => true,
+            (Lane::Receive, Stage::Connecting)
+            | (Lane::Send, Stage::Negotiating | Stage::Leaving) => true,
             (Lane::Send, Stage::Starting) => !self.start_asked,
             (Lane::Send, Stage::Open | Stage::Away) => !self.waiting.is_empty(),
             _ => false,
@@ -52,7 +52,7 @@ impl Client {
         self.options.transport == TransportName::LongPolling
     }
 
-    fn ask_to_receive(&mut self) -> Option<Asked> {
+    fn ask_to_receive(&mut self) -> Asked {
         let word = match self.stage {
             Stage::Connecting => "connect",
             Stage::Away => "reconnect",
@@ -69,7 +69,7 @@ impl Client {
         if self.polls() {
             let body = position.join("&");
             self.request(Lane::Receive, "POST", &target, body.as_bytes());
-            return Some(Asked::Poll);
+            return Asked::Poll;
         }
         for part in position {
             target.push('&');
@@ -81,13 +81,13 @@ impl Client {
             let host = self.options.host.clone();
             let out = &mut self.socket_mut(Lane::Receive).output;
             let key = websocket::write_request(out, &target, &host, nonce, &[]);
-            return Some(Asked::Upgrade(key));
+            return Asked::Upgrade(key);
         }
         if self.options.transport == TransportName::ForeverFrame {
             target.push_str("&frameId=1");
         }
         self.request(Lane::Receive, "GET", &target, b"");
-        Some(Asked::Stream)
+        Asked::Stream
     }
 
     fn ask_to_send(&mut self) -> Option<Asked> {
