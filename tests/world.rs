@@ -92,7 +92,7 @@ mod who;
 
 use std::env;
 
-use tickhub::sim;
+use tickhub::sim::{self, Carried};
 
 fn number(name: &str) -> Option<u64> {
     env::var(name).ok().and_then(|text| text.parse().ok())
@@ -107,6 +107,7 @@ fn every_seed_ends_well() {
     let (mut carried, mut listened, mut items) = ([0; 3], [0; 3], [0; 2]);
     let (mut opened, mut too_slow, mut violations, mut panics) = (0, 0, 0, 0);
     let (mut resumed, mut replayed, mut not_resumed) = (0, 0, 0);
+    let mut classic = [Carried::default(); 4];
     for seed in first..first + count {
         match sim::run(seed, false) {
             Ok(report) => {
@@ -118,6 +119,13 @@ fn every_seed_ends_well() {
                 }
                 for (sum, one) in items.iter_mut().zip(report.items) {
                     *sum += one;
+                }
+                for (sum, one) in classic.iter_mut().zip(report.classic) {
+                    sum.connections += one.connections;
+                    sum.reconnects += one.reconnects;
+                    sum.heard += one.heard;
+                    sum.replayed += one.replayed;
+                    sum.survived += one.survived;
                 }
                 opened += report.counters.opened;
                 too_slow += report.counters.too_slow;
@@ -139,6 +147,7 @@ fn every_seed_ends_well() {
         "connections over WebSockets, event streams, long polling: {carried:?}, without a hub \
          {listened:?}; items of streams and uploads: {items:?}"
     );
+    println!("classic WebSockets, event streams, forever frames, long polling: {classic:?}");
     assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
     if count >= 100 {
         // A play in which nothing happens finds nothing.
@@ -147,6 +156,11 @@ fn every_seed_ends_well() {
         assert!(carried.iter().all(|over| *over > count), "{carried:?}");
         assert!(listened.iter().all(|over| *over > count / 2), "{listened:?}");
         assert!(items[0] > count * 1_000 && items[1] > count * 20, "{items:?}");
+        for over in classic {
+            let Carried { connections, reconnects, heard, replayed, survived } = over;
+            assert!(connections > count && reconnects > count && heard > count * 50, "{classic:?}");
+            assert!(replayed > count && survived > count / 10, "{classic:?}");
+        }
         assert!(too_slow > count / 10 && violations > count && panics > count / 2);
     }
 }

@@ -224,6 +224,9 @@ impl<M: Model> Application for ClassicMount<M> {
     fn received(&mut self, registry: &mut Registry, key: ConnectionKey, piece: Piece<'_>) {
         let max = self.options.max_incoming_websocket_message_size.unwrap_or(usize::MAX);
         let calls_max = self.options.calls_max;
+        let Some(socket) = registry.get(key).and_then(|connection| connection.socket) else {
+            return;
+        };
         let Some(classic) = classic_of(registry, key) else { return };
         if classic.is_answered {
             return;
@@ -251,7 +254,8 @@ impl<M: Model> Application for ClassicMount<M> {
             joined.extend_from_slice(piece.bytes);
             &mut joined[..]
         };
-        let taken = self.model.received(registry, key, Some(text), ReplyPath::WebSocket, None);
+        let path = ReplyPath::WebSocket(socket);
+        let taken = self.model.received(registry, key, Some(text), path, None);
         if let Err(refusal) = taken {
             tracing::debug!(?refusal, "a message of a classic client was dropped");
         }

@@ -4,7 +4,7 @@
 //! no clock: whoever runs it connects when [`Client::need`] says so, hands in what arrives, sends
 //! what [`Client::fill`] gives, and comes back at [`Client::deadline`]. It speaks WebSockets with
 //! the hub protocols of this crate, with or without negotiation before. [`web`] carries a connection
-//! where there is no WebSocket.
+//! where there is no WebSocket; [`classic`] is a client of SignalR 2.x.
 //!
 //! ```
 //! use tickhub::base::{Moment, Rng};
@@ -28,6 +28,7 @@
 //! assert_eq!(client.poll_event(), Some(Event::Closed { error: Some(text.into()) }));
 //! ```
 
+pub mod classic;
 mod event;
 mod frames;
 mod machine;

@@ -368,12 +368,18 @@ impl Engine {
             return;
         }
         socket.stage = SocketStage::Lingering(until);
-        if socket.paused {
-            socket.paused = false;
-            self.ops.push(Op::Resume { socket: key });
-        }
+        self.read_on(key);
         self.ops.push(Op::Shutdown { socket: key });
         self.arm_socket(key, until);
+    }
+
+    /// What a socket receives is read, if it was not.
+    pub(super) fn read_on(&mut self, key: SocketKey) {
+        if let Some(socket) = self.sockets.get_mut(key)
+            && std::mem::take(&mut socket.paused)
+        {
+            self.ops.push(Op::Resume { socket: key });
+        }
     }
 
     fn http_deadline(&self, http: &HttpStage) -> Moment {

@@ -42,11 +42,17 @@ impl Engine {
                 out.extend_from_slice(event_stream::OPENING);
             }
         });
-        if let Some(socket) = self.sockets.get_mut(socket_key) {
-            let stage = EventStreamStage { connection: key, reusable };
+        self.begin_stream(socket_key, EventStreamStage { connection: key, reusable });
+        self.begin(key);
+    }
+
+    /// A socket carries a stream from now on. It is read, so that its end is seen, though it may
+    /// have waited for the answer to an earlier request.
+    pub(super) fn begin_stream(&mut self, key: SocketKey, stage: EventStreamStage) {
+        if let Some(socket) = self.sockets.get_mut(key) {
             socket.stage = SocketStage::EventStream(stage);
         }
-        self.begin(key);
+        self.read_on(key);
     }
 
     /// What comes on an event stream is read, so that its end is seen, and means nothing.

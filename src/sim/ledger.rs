@@ -28,6 +28,23 @@ pub(super) struct Ledger {
     pub(super) items: [u64; 2],
     /// Connections by id.
     pub(super) visits: BTreeMap<String, Visit>,
+    /// What classic clients did over each transport, in the order of `TransportName::ALL`.
+    pub(super) classic: [Carried; 4],
+}
+
+/// What classic clients did over one transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Connections that began over it.
+    pub connections: u64,
+    /// Times that a connection was gone on with over it.
+    pub reconnects: u64,
+    /// Calls of the hub that honest clients have heard over it.
+    pub heard: u64,
+    /// Ticks among them that were said before the client was back.
+    pub replayed: u64,
+    /// Clients that had heard everything at the end, on a connection that was gone on with.
+    pub survived: u64,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +60,10 @@ pub(super) struct Visit {
     pub(super) connects: u32,
     pub(super) disconnects: u32,
     pub(super) refused: bool,
+    /// Times that a classic client came back after its end.
+    pub(super) revivals: u32,
+    /// The ticks before a classic client came back at last.
+    pub(super) back_at: Option<u64>,
     /// What carried it.
     pub(super) transport: Option<Transport>,
     /// The ticks before it came; nothing, where nobody ticks: in a topic.
@@ -114,6 +135,40 @@ impl Ledger {
         visit.connects += 1;
         visit.ticks_before = Some(ticks_before);
         visit.transport = transport;
+        if is_classic(id) {
+            self.over(transport).connections += 1;
+        }
+    }
+
+    /// A classic client goes on with its connection.
+    pub(super) fn reconnected(&mut self, id: &str, transport: Option<Transport>) {
+        let ticks = self.ticks;
+        self.over(transport).reconnects += 1;
+        if let Some(visit) = self.visits.get_mut(id) {
+            visit.back_at = Some(ticks);
+        }
+    }
+
+    /// When a classic client came back at last, in ticks; nothing, if it never did.
+    pub(super) fn back_at(&self, id: &str) -> Option<u64> {
+        self.visits.get(id)?.back_at
+    }
+
+    /// Whether a classic client goes on with a connection that has ended, which was not seen yet.
+    pub(super) fn is_revived(&mut self, id: &str) -> bool {
+        let visit = self.visits.get_mut(id).filter(|visit| visit.disconnects > visit.revivals);
+        visit.map(|visit| visit.revivals += 1).is_some()
+    }
+
+    /// What classic clients did over a transport; without one a request has begun the connection
+    /// that only liars send.
+    fn over(&mut self, transport: Option<Transport>) -> &mut Carried {
+        &mut self.classic[match transport {
+            Some(Transport::WebSockets) => 0,
+            Some(Transport::ServerSentEvents) => 1,
+            Some(Transport::ForeverFrame) => 2,
+            Some(Transport::LongPolling) | None => 3,
+        }]
     }
 
     /// A connection to a topic.
@@ -125,7 +180,8 @@ impl Ledger {
 
     /// How many connections to the hub, or to topics, each transport has carried.
     pub(super) fn carried(&self, to_hub: bool) -> [usize; 3] {
-        let visits = self.visits.values().filter(|visit| visit.ticks_before.is_some() == to_hub);
+        let visits = self.visits.iter().filter(|(id, _)| !is_classic(id)).map(|(_, visit)| visit);
+        let visits = visits.filter(|visit| visit.ticks_before.is_some() == to_hub);
         let transports: Vec<Transport> = visits.filter_map(|visit| visit.transport).collect();
         [Transport::WebSockets, Transport::ServerSentEvents, Transport::LongPolling]
             .map(|each| transports.iter().filter(|transport| **transport == each).count())
@@ -224,6 +280,12 @@ impl Ledger {
             return Err(complaint.clone());
         }
         for (id, visit) in &self.visits {
+            if is_classic(id) {
+                if visit.connects > 0 && visit.disconnects == 0 && !visit.refused {
+                    return Err(format!("{id} was never disconnected"));
+                }
+                continue;
+            }
             let expected = u32::from(!visit.refused);
             if visit.connects != 1 || visit.disconnects != expected {
                 let (connects, disconnects) = (visit.connects, visit.disconnects);
@@ -236,9 +298,24 @@ impl Ledger {
         Ok(())
     }
 
+    /// An honest classic client was connected once and disconnected once, and once more for each
+    /// time that it came back after its end.
+    pub(super) fn check_classic_visit(&self, id: &str) -> Result<(), String> {
+        let visit = self.visits.get(id).ok_or_else(|| format!("{id} never came"))?;
+        if (visit.connects, visit.disconnects) == (1, 1 + visit.revivals) {
+            return Ok(());
+        }
+        Err(format!("the visit of {id} was {visit:?}"))
+    }
+
     fn said_so_far(&self) -> BTreeMap<String, u64> {
         self.rooms.iter().map(|(name, room)| (name.clone(), room.said)).collect()
     }
+}
+
+/// The ids of classic connections are GUIDs.
+fn is_classic(id: &str) -> bool {
+    id.len() == 36
 }
 
 /// Players have lower numbers than whatever else says something.

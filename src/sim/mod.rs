@@ -11,6 +11,8 @@
 //! whole run: what goes wrong once goes wrong again.
 
 mod calls;
+mod classic;
+mod classic_lies;
 mod flows;
 mod honest;
 mod ledger;
@@ -27,6 +29,7 @@ mod web_liar;
 mod wire;
 mod world;
 
+pub use ledger::Carried;
 pub use play::{Failure, Report, run};
 pub use rig::Rig;
 pub use trace::Trace;

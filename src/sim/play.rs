@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::classic::{CLASSIC, ClassicPlayer, HUB};
 use super::honest::Player;
-use super::ledger::Books;
+use super::ledger::{Books, Carried};
 use super::liar::Liar;
 use super::listener::Listener;
 use super::stage::SimHub;
@@ -13,6 +14,7 @@ use super::trace::Trace;
 use super::web_liar::WebLiar;
 use super::world::{Turn, World};
 use crate::base::{Moment, Rng};
+use crate::classic::{ClassicHubs, ClassicOptions};
 use crate::hub::{Counters, HubOptions, contained};
 use crate::io::sim::{Dials, OneIn};
 use crate::protocol::hub_protocol::HubProtocolKind;
@@ -34,6 +36,8 @@ pub struct Report {
     pub carried: [usize; 3],
     /// The same of connections without a hub.
     pub listened: [usize; 3],
+    /// What classic clients did over WebSockets, event streams, forever frames, long polling.
+    pub classic: [Carried; 4],
     /// Items of streams that clients got, and items of uploads that the hub got.
     pub items: [u64; 2],
     /// Messages that were said in rooms.
@@ -88,6 +92,7 @@ pub fn run(seed: u64, keep_log: bool) -> Result<Report, Failure> {
         connections: books.visits.len(),
         carried: books.carried(true),
         listened: books.carried(false),
+        classic: books.classic,
         items: books.items,
         messages: books.rooms.values().map(|room| room.said).sum(),
         counters: play.world.counters_of_all(),
@@ -101,6 +106,7 @@ struct Play {
     trace: Trace,
     books: Books,
     players: Vec<Player>,
+    classics: Vec<ClassicPlayer>,
     listeners: Vec<Listener>,
     liars: Vec<Liar>,
     web_liars: Vec<WebLiar>,
@@ -158,7 +164,12 @@ impl Play {
                 || SimTopic::new(books.clone(), TOPIC),
                 &RawOptions { outbox, ..RawOptions::default() },
             )
-            .connection(LINES, || SimTopic::new(books.clone(), LINES), &connection);
+            .connection(LINES, || SimTopic::new(books.clone(), LINES), &connection)
+            .classic(
+                CLASSIC,
+                &classic_options(&connection),
+                &ClassicHubs::new().hub::<SimHub>(HUB),
+            );
         trace.note(world.now(), format_args!("{dials:?}"));
         trace.note(world.now(), format_args!("{options:?} {connection:?}"));
         world.net().set_dials(dials);
@@ -171,6 +182,9 @@ impl Play {
                 Player::new(number, books.clone(), rng, parallel == 1, protocol, bytes)
             })
             .collect();
+        let classics = (0..rng.below(5))
+            .map(|number| ClassicPlayer::new(number, books.clone(), Rng::from_seed(rng.bits())))
+            .collect();
         let listeners = (0..rng.below(4))
             .map(|number| Listener::new(number, books.clone(), Rng::from_seed(rng.bits())))
             .collect();
@@ -180,7 +194,7 @@ impl Play {
             .map(|number| WebLiar::new(number, Rng::from_seed(rng.bits())))
             .collect();
         let ends = Moment::START + Duration::from_secs(30 + rng.below(91));
-        Self { world, rng, trace, books, players, listeners, liars, web_liars, ends }
+        Self { world, rng, trace, books, players, classics, listeners, liars, web_liars, ends }
     }
 
     fn perform(&mut self) -> Result<(), String> {
@@ -195,12 +209,15 @@ impl Play {
         self.gather("everybody is connected and every call is answered")?;
         let now = self.world.now();
         self.players.iter_mut().for_each(|player| player.join_last(now));
+        self.classics.iter_mut().for_each(ClassicPlayer::join_last);
         self.gather("everybody has joined the last room")?;
         let now = self.world.now();
         self.players.iter_mut().for_each(|player| player.say_last(now));
+        self.classics.iter_mut().for_each(ClassicPlayer::say_last);
         self.listeners.iter_mut().for_each(Listener::ask_last);
         self.gather("everybody has had the last word")?;
         self.players.iter().try_for_each(Player::check_present)?;
+        self.classics.iter().try_for_each(ClassicPlayer::check_present)?;
         self.listeners.iter().try_for_each(Listener::check_present)?;
         if self.rng.one_in(3) {
             self.go_down()?;
@@ -208,13 +225,19 @@ impl Play {
             self.leave()?;
         }
         self.players.iter().try_for_each(Player::check_past)?;
+        self.classics.iter().try_for_each(ClassicPlayer::check_past)?;
+        let overrun = self.world.counters_of_all().overrun;
+        if overrun > 0 {
+            return Err(format!("{overrun} times messages for classic clients were not kept"));
+        }
         self.listeners.iter().try_for_each(Listener::check_past)?;
         self.books.borrow().check_visits()
     }
 
     /// One step: somebody does something, chosen by the seed.
     fn step(&mut self) -> Result<(), String> {
-        match self.rng.below(200) {
+        let most = if self.classics.is_empty() { 200 } else { 230 };
+        match self.rng.below(most) {
             0..=79 => {
                 let shard = self.rng.below(self.world.shards() as u64) as usize;
                 let turn = self.world.turn(shard)?;
@@ -247,6 +270,14 @@ impl Play {
                 let index = self.rng.below(self.web_liars.len() as u64) as usize;
                 self.web_liars[index].act(&self.world, &mut self.trace);
             }
+            200.. => {
+                let index = self.rng.below(self.classics.len() as u64) as usize;
+                let player = &mut self.classics[index];
+                player.pump(&self.world, &mut self.trace, false)?;
+                if self.rng.one_in(4) {
+                    player.act(self.world.now(), &mut self.trace);
+                }
+            }
             _ => {
                 let now = self.world.now();
                 let micros = |most: u64, rng: &mut Rng| Duration::from_micros(rng.below(most));
@@ -266,17 +297,22 @@ impl Play {
     fn next_deadline(&self) -> Option<Moment> {
         let players = self.players.iter().filter_map(Player::deadline);
         let listeners = self.listeners.iter().filter_map(Listener::deadline);
-        players.chain(listeners).chain(self.world.deadline()).min()
+        let classics = self.classics.iter().filter_map(ClassicPlayer::deadline);
+        players.chain(classics).chain(listeners).chain(self.world.deadline()).min()
     }
 
     /// Runs until every honest client is connected and content.
     fn gather(&mut self, what: &str) -> Result<(), String> {
+        let now = self.world.now();
+        self.classics.iter_mut().for_each(|player| player.doubt(now));
         self.until(what, |play| {
             let now = play.world.now();
+            play.classics.iter_mut().for_each(|player| player.start(now));
             for player in play.players.iter_mut().filter(|player| player.is_idle()) {
                 player.start(now);
             }
             play.players.iter().all(Player::is_content)
+                && play.classics.iter().all(ClassicPlayer::is_content)
                 && play.listeners.iter().all(Listener::is_content)
                 && !play.world.is_holding()
         })
@@ -287,6 +323,7 @@ impl Play {
         let now = self.world.now();
         self.note(format_args!("everybody leaves"));
         self.players.iter_mut().for_each(|player| player.stop(now));
+        self.classics.iter_mut().for_each(ClassicPlayer::stop);
         self.listeners.iter_mut().for_each(Listener::stop);
         for liar in &mut self.liars {
             while !liar.leave(now, &mut self.trace) {}
@@ -294,6 +331,7 @@ impl Play {
         self.web_liars.iter_mut().for_each(|liar| liar.leave(now, &mut self.trace));
         self.until("the server has forgotten everybody", |play| {
             play.players.iter().all(Player::is_idle)
+                && play.classics.iter().all(ClassicPlayer::is_idle)
                 && play.listeners.iter().all(Listener::is_idle)
                 && play.world.is_quiet()
                 && play.books.borrow().flows == 0
@@ -305,6 +343,7 @@ impl Play {
     fn go_down(&mut self) -> Result<(), String> {
         self.note(format_args!("the server drains"));
         self.world.drain(Duration::from_secs(30));
+        self.classics.iter_mut().for_each(ClassicPlayer::stay_away);
         let now = self.world.now();
         for liar in &mut self.liars {
             while !liar.leave(now, &mut self.trace) {}
@@ -313,6 +352,7 @@ impl Play {
         self.listeners.iter_mut().for_each(Listener::stop);
         self.until("the server has gone down", |play| {
             play.players.iter().all(Player::is_idle)
+                && play.classics.iter().all(ClassicPlayer::is_idle)
                 && play.listeners.iter().all(Listener::is_idle)
                 && play.world.is_drained()
                 && play.world.is_quiet()
@@ -339,6 +379,9 @@ impl Play {
                 moved |= self.world.turn(shard)? != Turn::default();
             }
             for player in &mut self.players {
+                moved |= player.pump(&self.world, &mut self.trace, true)?;
+            }
+            for player in &mut self.classics {
                 moved |= player.pump(&self.world, &mut self.trace, true)?;
             }
             for listener in &mut self.listeners {
@@ -373,16 +416,28 @@ impl Play {
             .collect();
         let listening = self.listeners.iter().filter(|listener| !listener.is_content());
         let listening: Vec<String> = listening.map(Listener::describe).collect();
+        let classics = self.classics.iter().filter(|player| !player.is_content());
+        let classics: Vec<String> = classics.map(ClassicPlayer::describe).collect();
         let flows = self.books.borrow().flows;
         format!(
             "it never comes to this: {what}; {sockets} sockets, {connections} connections, \
-             {wires} wires, {flows} streams and uploads; clients {waiting:?}, listeners \
-             {listening:?}"
+             {wires} wires, {flows} streams and uploads; clients {waiting:?}, classic \
+             clients {classics:?}, listeners {listening:?}"
         )
     }
 
     fn note(&mut self, what: fmt::Arguments<'_>) {
         self.trace.note(self.world.now(), what);
+    }
+}
+
+/// A mount at which nothing that is kept for a client is dropped too early.
+fn classic_options(connection: &ConnectionOptions) -> ClassicOptions {
+    ClassicOptions {
+        default_message_buffer_size: 1_000_000,
+        message_buffer_bytes_max: 1 << 30,
+        connection: connection.clone(),
+        ..ClassicOptions::default()
     }
 }
 
@@ -411,8 +466,9 @@ fn dials(rng: &mut Rng) -> Dials {
 }
 
 /// How long it may take until everything is well again: reconnects (42 s), time-outs of
-/// half-open sockets and the longest of all, the idle time of HTTP (130 s).
-const LIVENESS_MAX: Duration = Duration::from_secs(400);
+/// half-open sockets, the idle time of HTTP (130 s), and the longest of all, what a hard limit of
+/// 300 000 bytes allows to wait where 300 go at a time, and are acknowledged once in a second.
+const LIVENESS_MAX: Duration = Duration::from_secs(1_400);
 
 /// How often everybody has a turn before the time must pass.
 const ROUNDS_MAX: u32 = 100_000;

@@ -40,6 +40,13 @@ impl SimHub {
         HubError::new("not you")
     }
 
+    /// Whose connection has ended long ago is sent away: what it has missed is not there any more.
+    fn look_at(&self, context: &mut Context<'_, Self>) {
+        if self.books.borrow_mut().is_revived(&context.connection_id().to_string()) {
+            context.abort();
+        }
+    }
+
     fn say(&self, clients: &mut Clients<'_>, room: &str, sender: u64, number: u64) {
         let place = self.books.borrow_mut().say(room, sender, number);
         clients.group(room).send("heard", (room, place, sender, number)).ignore();
@@ -88,6 +95,23 @@ impl Hub for SimHub {
         }
         context.caller().send("welcome", (id,)).ignore();
         Ok(())
+    }
+
+    fn on_reconnected(&mut self, context: &mut Context<'_, Self>) -> Result<(), HubError> {
+        let id = context.connection_id().to_string();
+        self.books.borrow_mut().reconnected(&id, context.transport());
+        self.look_at(context);
+        Ok(())
+    }
+
+    /// This is asked of polls too.
+    fn on_rejoining_groups(
+        &mut self,
+        context: &mut Context<'_, Self>,
+        groups: Vec<String>,
+    ) -> Vec<String> {
+        self.look_at(context);
+        groups
     }
 
     fn on_disconnected(

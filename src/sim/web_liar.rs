@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::classic_lies;
 use super::trace::Trace;
 use super::world::World;
 use crate::base::{Moment, Rng};
@@ -18,6 +19,8 @@ pub(super) struct WebLiar {
     heard: Vec<u8>,
     lie: u64,
     has_token: bool,
+    /// The classic token that it had before.
+    last_token: String,
     gone_at: Moment,
 }
 
@@ -31,7 +34,8 @@ impl WebLiar {
     pub(super) fn new(number: u64, rng: Rng) -> Self {
         let (sockets, heard) = (Vec::new(), Vec::new());
         let (lie, has_token, gone_at) = (0, false, Moment::START);
-        Self { number, rng, sockets, heard, lie, has_token, gone_at }
+        let last_token = String::new();
+        Self { number, rng, sockets, heard, lie, has_token, last_token, gone_at }
     }
 
     pub(super) fn act(&mut self, world: &World, trace: &mut Trace) {
@@ -83,13 +87,24 @@ impl WebLiar {
     }
 
     fn begin(&mut self, world: &World, trace: &mut Trace) {
-        self.lie = self.rng.below(12);
+        self.lie = self.rng.below(LIES + classic_lies::LIES);
         trace.note(world.now(), format_args!("web liar {} begins lie {}", self.number, self.lie));
         self.gone_at = world.now() + Duration::from_millis(self.rng.below(40_000));
         self.heard.clear();
         self.has_token = false;
         let mut script = Vec::new();
-        write_request(&mut script, "POST", "/hub/negotiate?negotiateVersion=1", "sim", &[], b"");
+        if self.lie < LIES {
+            write_request(
+                &mut script,
+                "POST",
+                "/hub/negotiate?negotiateVersion=1",
+                "sim",
+                &[],
+                b"",
+            );
+        } else {
+            script = classic_lies::negotiation();
+        }
         self.open(world, script, false);
     }
 
@@ -101,11 +116,18 @@ impl WebLiar {
 
     fn look_for_a_token(&mut self, world: &World) {
         let heard = String::from_utf8_lossy(&self.heard);
-        let Some((_, rest)) = heard.split_once("\"connectionToken\":\"") else { return };
+        let key = if self.lie < LIES { "\"connectionToken\":\"" } else { "\"ConnectionToken\":\"" };
+        let Some((_, rest)) = heard.split_once(key) else { return };
         let Some((token, _)) = rest.split_once('"') else { return };
-        let target = format!("/hub?id={token}");
+        let token = token.to_owned();
         self.has_token = true;
-        let mut scripts = self.scripts(&target);
+        let mut scripts = match self.lie.checked_sub(LIES) {
+            None => self.scripts(&format!("/hub?id={token}")),
+            Some(lie) => {
+                let last = std::mem::replace(&mut self.last_token, token.clone());
+                classic_lies::scripts(lie, &token, &last, &mut self.rng)
+            }
+        };
         // The first one goes on where the negotiation came from, as a client may do.
         if let Some(first) = scripts.pop()
             && let Some(socket) = self.sockets.first_mut()
@@ -191,5 +213,8 @@ fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) ->
 fn record(json: &str) -> String {
     format!("{json}\u{1e}")
 }
+
+/// How many lies there are beside those of classic SignalR.
+const LIES: u64 = 12;
 
 const HANDSHAKE: &[u8] = b"{\"protocol\":\"json\",\"version\":1}\x1e";

@@ -454,6 +454,7 @@ impl World {
             sum.sent += one.sent;
             sum.too_slow += one.too_slow;
             sum.violations += one.violations;
+            sum.overrun += one.overrun;
             sum.parked += one.parked;
             sum.resumed += one.resumed;
             sum.replayed += one.replayed;

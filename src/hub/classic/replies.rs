@@ -5,13 +5,12 @@ use super::super::registry::Registry;
 use super::ClientState;
 use crate::base::{ConnectionKey, SocketKey};
 use crate::protocol::classic::{Failure, errors, write_error};
-use crate::protocol::websocket::Kind;
 
 /// Where the answer to a call goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyPath {
-    /// Over the WebSocket of the connection; lost with it.
-    WebSocket,
+    /// Over the WebSocket that brought the call; lost with it, though the client come back.
+    WebSocket(SocketKey),
     /// To the request on this socket.
     Request(SocketKey),
 }
@@ -100,10 +99,9 @@ impl Registry {
         if let Some(changes) = asked.state.changes() {
             add_state(&mut record, &changes);
         }
-        let connection = self.get_mut(key);
-        let mut is_carried = false;
-        if let Some(connection) = connection {
-            is_carried = connection.socket.is_some() && connection.is_open();
+        let mut carrier = None;
+        if let Some(connection) = self.get_mut(key) {
+            carrier = connection.socket.filter(|_| connection.is_open());
             if let Some(classic) = &mut connection.classic {
                 classic.calls -= 1;
             }
@@ -112,13 +110,10 @@ impl Registry {
             ReplyPath::Request(socket) => {
                 self.classic.returned.push(Returned { socket, body: record });
             }
-            ReplyPath::WebSocket if is_carried => {
-                let framing = self.get(key).map(|connection| connection.framing);
-                if let Some(framing) = framing.filter(|framing| framing.is_websocket()) {
-                    self.control(key, |out| framing.write(out, Kind::Text, &record));
-                }
+            ReplyPath::WebSocket(socket) if carrier == Some(socket) => {
+                self.write_to_stream(key, &record);
             }
-            ReplyPath::WebSocket => {}
+            ReplyPath::WebSocket(_) => {}
         }
     }
 

@@ -58,6 +58,8 @@ impl Engine {
         http: &mut HttpStage,
         request: &Request<'_>,
     ) -> Answer {
+        // Who was ended earlier in this turn is not let in again (T-37).
+        self.settle();
         let app = self.classics.get(&mount.world).expect("a route leads to it").clone();
         http.headers.add("X-Content-Type-Options", "nosniff");
         let parameters = Parameters::new(request.head().raw_query(), request.body());

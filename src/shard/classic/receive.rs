@@ -115,10 +115,7 @@ impl Engine {
                 (false, false) => out.extend_from_slice(&opening),
             }
         });
-        if let Some(socket) = self.sockets.get_mut(socket_key) {
-            let stage = EventStreamStage { connection: key, reusable };
-            socket.stage = SocketStage::EventStream(stage);
-        }
+        self.begin_stream(socket_key, EventStreamStage { connection: key, reusable });
         self.begin_receiving(asked, key, endpoint, position);
         Ok(Answer::Upgraded)
     }
@@ -172,6 +169,8 @@ impl Engine {
             classic.is_answered = false;
             classic.close_code = 1000;
             classic.poll = None;
+            // Half a message of another WebSocket does not go on here.
+            classic.text.clear();
             classic.was_attached = true;
             if position.is_some_and(|seen| seen < classic.groups_changed) {
                 // It has not seen its newest token: we know better which groups it is in.
