@@ -52,7 +52,9 @@ impl Registry {
             return Err("it is parked and has a socket, or something for one".into());
         }
         let ends = connection.stage_ends != crate::transport::NEVER;
-        if connection.stage == Stage::Closing && connection.departed && !ends {
+        // An answer to a poll has the time of its socket.
+        let is_told = connection.polls() && connection.socket.is_some();
+        if connection.stage == Stage::Closing && connection.departed && !ends && !is_told {
             return Err("it closes without an end".into());
         }
         let may_write = connection.frees_streams();
