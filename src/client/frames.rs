@@ -1,5 +1,6 @@
 //! An open connection: frames and messages, both ways.
 
+use super::BEHIND_CLOSE;
 use super::event::{CallId, Event, Invocation, Outcome, Payload};
 use super::machine::{Answered, Client, Farewell, SendError, Stage};
 use crate::base::Moment;
@@ -12,6 +13,10 @@ impl Client {
     pub(super) fn on_frames(&mut self, now: Moment, input: &mut [u8]) {
         if !input.is_empty() {
             self.last_received = now;
+            if self.decoder.has_ended() {
+                self.accuse(BEHIND_CLOSE.into());
+                return;
+            }
         }
         let mut input = input;
         let limits = Limits { message_bytes_max: None, fragments_max: u32::MAX };
@@ -41,6 +46,10 @@ impl Client {
                 }
                 websocket::Event::Pong(_) => {}
                 websocket::Event::Close { code, .. } => {
+                    if !input.is_empty() {
+                        self.accuse(BEHIND_CLOSE.into());
+                        return;
+                    }
                     self.on_close_frame(now, code);
                     return;
                 }

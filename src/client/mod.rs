@@ -41,3 +41,6 @@ pub mod web;
 pub use event::{CallId, Event, Invocation, Outcome, Payload, QuestionId, UploadId};
 pub use machine::{Client, Need, SendError};
 pub use options::{Options, RECONNECT_DELAYS};
+
+/// What is wrong when a server goes on behind its Close frame (RFC 6455 §5.5.1).
+pub(crate) const BEHIND_CLOSE: &str = "the server sends something behind its Close frame";

@@ -12,6 +12,7 @@ use super::trace::Trace;
 use super::wire::mask;
 use super::world::World;
 use crate::base::{Moment, Rng};
+use crate::client::BEHIND_CLOSE;
 use crate::client::web::Way;
 use crate::io::sim::Read;
 use crate::protocol::http::{self, Incoming, ResponseReader};
@@ -278,6 +279,9 @@ impl Session {
                     }
                 }
                 Event::Close { .. } => {
+                    if !rest.is_empty() {
+                        return Err(BEHIND_CLOSE.into());
+                    }
                     self.say(OpCode::Close, &1000_u16.to_be_bytes(), rng);
                 }
                 Event::Ping(_) | Event::Pong(_) => {}

@@ -2,6 +2,7 @@
 
 use super::world::World;
 use crate::base::{Moment, Rng};
+use crate::client::BEHIND_CLOSE;
 use crate::io::sim::{Read, SimPeer};
 use crate::protocol::http::{Incoming, Limits, ResponseHead, ResponseReader, write_request};
 use crate::protocol::websocket::{self, Decoder, Event, OpCode, Role, write_masked_frame};
@@ -233,6 +234,7 @@ impl Wire {
         let mut input = unread.as_mut_slice();
         let mut frames = Vec::new();
         let limits = websocket::Limits::default();
+        assert!(input.is_empty() || !self.decoder.has_ended(), "{BEHIND_CLOSE}");
         while let Some(event) = self.decoder.next(&mut input, &limits).expect("frames in order") {
             match event {
                 Event::Data { kind, bytes, last, compressed, .. } => {
@@ -251,6 +253,7 @@ impl Wire {
                 Event::Ping(payload) => frames.push(Frame::Ping(payload.into_owned())),
                 Event::Pong(payload) => frames.push(Frame::Pong(payload.into_owned())),
                 Event::Close { code, reason } => {
+                    assert!(input.is_empty(), "{BEHIND_CLOSE}");
                     frames.push(Frame::Close(code, reason.into_owned()));
                 }
             }

@@ -20,6 +20,24 @@ export async function chat(tools) {
     await screenshot(cy, "chat-entrance-phone");
   });
 
+  // A form that is sent before its script listens is sent by the browser: the page begins anew, and nobody has joined.
+  await check("nobody can join before the page listens", async () => {
+    const page = await open("/");
+    for (const [path, wire] of [["/chat", "**/core-wire.js"], ["/chat/classic", "**/classic/wire.js"]]) {
+      let arrive;
+      const late = new Promise((resolve) => (arrive = resolve));
+      await page.route(wire, (route) => late.then(() => route.continue()));
+      await page.goto(path);
+      assert.ok(await page.getByRole("button", { name: "Join" }).isDisabled());
+      arrive();
+      await page.getByLabel("Your name").fill("Early");
+      assert.ok(await page.getByRole("button", { name: "Join" }).isEnabled());
+      assert.ok(await page.getByLabel("Your name").evaluate((input) => input === document.activeElement));
+    }
+    page.watch.assertQuiet();
+    await page.context().close();
+  });
+
   await check("Ann, Bo and Cy join and see each other", async () => {
     await join(ann, "Ann", ROOM);
     await join(bo, "Bo", ROOM);
@@ -85,6 +103,7 @@ export async function chat(tools) {
 
   await check("who comes later finds the history", async () => {
     const dee = await open("/chat?room=tea%20room");
+    await dee.getByRole("button", { name: "Join", disabled: false }).waitFor();
     assert.equal(await dee.getByLabel("Room").inputValue(), ROOM);
     await join(dee, "Dee", ROOM);
     await message(dee, "Good morning").waitFor();

@@ -186,6 +186,7 @@ function begin() {
   const invited = new URLSearchParams(location.search).get("room");
   name.value = saved?.name ?? localStorage.getItem("chat.name") ?? "";
   room.value = saved?.room ?? invited ?? localStorage.getItem("chat.room") ?? "lobby";
+  view.openEntrance();
   // A reloaded page goes straight back into its room.
   if (saved) enter(saved);
 }

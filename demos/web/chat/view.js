@@ -22,6 +22,12 @@ export const controls = {
   text: $("text"),
 };
 
+/** Lets the form be filled in. Before the page listens to it, the browser would send it away by itself. */
+export function openEntrance() {
+  for (const id of ["name", "room", "join"]) $(id).disabled = false;
+  controls.name.focus();
+}
+
 /** Shows the form that asks for name and room. */
 export function showEntrance() {
   $("conversation").hidden = true;

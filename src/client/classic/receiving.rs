@@ -4,6 +4,7 @@ use super::envelope::{DOCTYPE, Envelope, in_script};
 use super::machine::{Client, Event, Outcome, Stage};
 use super::socket::{Asked, Lane};
 use crate::base::Moment;
+use crate::client::BEHIND_CLOSE;
 use crate::protocol::classic::{FRAME_TYPE, INITIALIZED, STARTED, TransportName};
 use crate::protocol::http::{Incoming, Limits, ResponseHead};
 use crate::protocol::websocket::{self, check_response};
@@ -103,6 +104,9 @@ impl Client {
                         let text = std::mem::take(&mut self.text);
                         self.on_text(now, &text);
                     }
+                }
+                Ok(Some(websocket::Event::Close { .. })) if !input.is_empty() => {
+                    self.accuse(BEHIND_CLOSE);
                 }
                 Ok(Some(websocket::Event::Close { .. })) => self.lose(now, Lane::Receive),
                 Ok(Some(_)) => {}

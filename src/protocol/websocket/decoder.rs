@@ -189,6 +189,11 @@ impl Decoder {
             && matches!(self.stage, Stage::Header | Stage::Ended)
     }
 
+    /// Whether a Close frame or a violation came: whatever is behind it is discarded.
+    pub fn has_ended(&self) -> bool {
+        self.stage == Stage::Ended
+    }
+
     fn advance<'a>(
         &mut self,
         input: &mut &'a mut [u8],
@@ -420,9 +425,9 @@ impl Decoder {
             Control::Ping => Event::Ping(payload),
             Control::Pong => Event::Pong(payload),
             Control::Close => {
-                let event = read_close(payload)?;
-                self.end(input);
-                event
+                // What is behind it is still to be seen, until it is asked for: then it goes.
+                self.stage = Stage::Ended;
+                read_close(payload)?
             }
         };
         Ok(Some(event))

@@ -1,11 +1,11 @@
-//! What the simulator has found.
+//! What the simulator and real clients have found.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tickhub::protocol::http::write_request;
-use tickhub::protocol::websocket::OpCode;
-use tickhub::sim::{Wire, World};
+use tickhub::protocol::websocket::{OpCode, write_masked_frame};
+use tickhub::sim::{Frame, Wire, World};
 
 use super::guest::{Guest, client_call, cursor, envelopes, heard, messages, percent, say, texts};
 use super::room::{events, room};
@@ -138,4 +138,33 @@ fn a_stream_behind_a_request_that_waited_is_read() {
     // A socket that is not read says nothing; the connection would live for as long as that.
     world.pass(Duration::from_secs(36));
     assert!(world.is_quiet());
+}
+
+/// Found by Chromium on a busy machine: the client aborts and closes at once, and the server reads
+/// both in one turn. One Close frame is all that a WebSocket may carry (RFC 6455 §5.5.1).
+#[test]
+fn an_abort_in_the_turn_of_the_clients_close_is_no_second_close() {
+    // Which of the two is read first depends on how many sockets there are.
+    for others in 0..8 {
+        let mut world = room();
+        let guest = Guest::new(&mut world);
+        let mut wire = guest.websocket(&mut world);
+        texts(&mut wire, &mut world);
+        let mut others: Vec<_> = (0..others).map(|_| Wire::tcp(&mut world)).collect();
+        let mut aborting = Wire::tcp(&mut world);
+        world.settle();
+        let target = guest.target("abort", "webSockets", "");
+        let request = format!("POST {target} HTTP/1.1\r\nHost: sim\r\nContent-Length: 0\r\n\r\n");
+        let mut close = Vec::new();
+        write_masked_frame(&mut close, OpCode::Close, true, [1, 2, 3, 4], &1000_u16.to_be_bytes());
+        let sent = wire.offer_unheard(&close) + aborting.offer_unheard(request.as_bytes());
+        assert_eq!(sent, request.len() + close.len());
+        let goodbye = Frame::Close(Some(1000), String::new());
+        assert_eq!(wire.frames(&mut world), [goodbye, Frame::End]);
+        assert_eq!(events(&mut world, &guest.id), ["connected", "disconnected true"]);
+        others.extend([aborting, wire]);
+        others.into_iter().for_each(|wire| wire.close(&mut world));
+        world.pass(Duration::from_secs(40));
+        assert!(world.is_quiet());
+    }
 }
