@@ -163,7 +163,9 @@ fn an_abort_in_the_turn_of_the_clients_close_is_no_second_close() {
         assert_eq!(wire.frames(&mut world), [goodbye, Frame::End]);
         assert_eq!(events(&mut world, &guest.id), ["connected", "disconnected true"]);
         others.extend([aborting, wire]);
-        others.into_iter().for_each(|wire| wire.close(&mut world));
+        for wire in others {
+            wire.close(&mut world);
+        }
         world.pass(Duration::from_secs(40));
         assert!(world.is_quiet());
     }
