@@ -68,9 +68,9 @@ impl<M: Model> ClassicMount<M> {
         connection.stage_ends = now + threshold + self.options.disconnect_timeout;
         connection.ping_at = NEVER;
         connection.poll_ends = NEVER;
+        connection.is_answered = false;
         if let Some(classic) = &mut connection.classic {
             classic.poll = None;
-            classic.is_answered = false;
             classic.text = Vec::new();
         }
         registry.mark(key);
@@ -227,10 +227,10 @@ impl<M: Model> Application for ClassicMount<M> {
         let Some(socket) = registry.get(key).and_then(|connection| connection.socket) else {
             return;
         };
-        let Some(classic) = classic_of(registry, key) else { return };
-        if classic.is_answered {
+        if registry.get(key).is_none_or(|connection| connection.is_answered) {
             return;
         }
+        let Some(classic) = classic_of(registry, key) else { return };
         if piece.kind == Kind::Binary {
             Self::cut(registry, key, UNSUPPORTED_DATA);
             return;
@@ -306,13 +306,12 @@ impl<M: Model> Application for ClassicMount<M> {
             connection.ping_at = now + interval;
             let Some(classic) = &mut connection.classic else { return };
             classic.replay.expire(now, classic.limits.age, pool);
-            let is_answered = classic.is_answered;
             let sign: &[u8] = match &classic.poll {
                 None => KEEP_ALIVE,
                 Some(poll) if poll.callback.is_some() => b"",
                 Some(_) => b" ",
             };
-            if !sign.is_empty() && !is_answered && connection.socket.is_some() {
+            if !sign.is_empty() && !connection.is_answered && connection.socket.is_some() {
                 registry.write_to_stream(key, sign);
             }
         }
@@ -338,7 +337,7 @@ impl<M: Model> Application for ClassicMount<M> {
         let Some(connection) = registry.get_mut(key) else { return Parting::Done };
         let Some(classic) = &mut connection.classic else { return Parting::Done };
         // An answer that is whole is not ended twice.
-        connection.output_closed = classic.is_answered && !connection.framing.is_websocket();
+        connection.output_closed = connection.is_answered && !connection.framing.is_websocket();
         let is_known = classic.was_attached || classic.start == Start::Done;
         if reason.is_stop() {
             self.remember_stopped(registry.now, id);

@@ -397,9 +397,8 @@ impl Registry {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.outbox.on_sent(&mut self.pool);
         let makes_room = connection.frees_streams();
-        let is_answered = connection.classic.as_ref().is_some_and(|classic| classic.is_answered);
         // More may wait, or the socket may have nothing left to live for.
-        if !connection.outbox.is_empty() || !connection.is_open() || is_answered {
+        if !connection.outbox.is_empty() || !connection.is_open() || connection.is_answered {
             self.mark(key);
         }
         if makes_room {

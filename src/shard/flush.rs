@@ -40,10 +40,7 @@ impl Engine {
             return;
         }
         let Some(socket_key) = connection.socket else { return };
-        if let Some(classic) = &connection.classic
-            && classic.is_answered
-            && !connection.departed
-        {
+        if connection.is_answered && !connection.departed {
             // Nobody receives over this socket any more, and the connection goes on. One that has
             // ended meanwhile has said goodbye itself.
             self.detach(key);

@@ -90,8 +90,7 @@ impl Engine {
             return;
         }
         let Some(connection) = self.registry.get(key) else { return };
-        let is_answered = connection.classic.as_ref().is_some_and(|classic| classic.is_answered);
-        if (connection.departed || is_answered) && connection.outbox.is_empty() {
+        if (connection.departed || connection.is_answered) && connection.outbox.is_empty() {
             self.end_stream(key, socket_key);
         }
     }

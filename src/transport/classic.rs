@@ -29,6 +29,9 @@ pub struct ReplayLimits {
 pub struct Replay {
     messages: VecDeque<Kept>,
     bytes: usize,
+    /// When the oldest message was kept, beside what each new one changes anyway: the oldest lies
+    /// in memory that is touched when it is dropped, and not before.
+    oldest_at: Moment,
     /// The number of the last message that was dropped.
     dropped: u64,
 }
@@ -51,10 +54,13 @@ impl Replay {
         pool: &mut Pool,
     ) {
         self.bytes += envelope.len();
+        if self.messages.is_empty() {
+            self.oldest_at = now;
+        }
         self.messages.push_back(Kept { number, at: now, envelope: envelope.clone() });
         while self.messages.len() > limits.messages
             || self.bytes > limits.bytes && self.messages.len() > 1
-            || self.messages.front().is_some_and(|oldest| oldest.at + limits.age <= now)
+            || self.is_too_old(now, limits.age)
         {
             self.drop_oldest(pool);
         }
@@ -62,7 +68,7 @@ impl Replay {
 
     /// Drops what is too old.
     pub fn expire(&mut self, now: Moment, age: Duration, pool: &mut Pool) {
-        while self.messages.front().is_some_and(|oldest| oldest.at + age <= now) {
+        while self.is_too_old(now, age) {
             self.drop_oldest(pool);
         }
     }
@@ -105,10 +111,16 @@ impl Replay {
         }
     }
 
+    /// Whether there is an oldest message, and nobody comes back for it.
+    fn is_too_old(&self, now: Moment, age: Duration) -> bool {
+        !self.messages.is_empty() && self.oldest_at + age <= now
+    }
+
     fn drop_oldest(&mut self, pool: &mut Pool) {
         if let Some(kept) = self.messages.pop_front() {
             self.bytes -= kept.envelope.len();
             self.dropped = kept.number;
+            self.oldest_at = self.messages.front().map_or(self.oldest_at, |oldest| oldest.at);
             pool.give(kept.envelope);
         }
     }
@@ -159,9 +171,7 @@ pub struct Classic {
     pub groups_changed: u64,
     /// The long poll that waits, if there is one.
     pub poll: Option<LongPoll>,
-    /// The answer to the receive request is whole: the request ends when all of it was sent.
-    pub is_answered: bool,
-    /// The code with which its WebSocket is closed then.
+    /// The code with which its WebSocket is closed when its receive request is answered.
     pub close_code: u16,
     /// Text of a WebSocket message that is still coming in.
     pub text: Vec<u8>,
@@ -218,7 +228,6 @@ impl Classic {
             notices: Notices::default(),
             groups_changed: 0,
             poll: None,
-            is_answered: false,
             close_code: 1000,
             text: Vec::new(),
             calls: 0,

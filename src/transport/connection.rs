@@ -214,6 +214,9 @@ pub struct Connection {
     pub hub: HubState,
     /// The Close frame was sent, and what the client still sends is read (RFC 6455 §5.5.1).
     pub output_closed: bool,
+    /// The answer to its receive request is whole, and ends when all of it was sent (only classic
+    /// SignalR has such requests).
+    pub is_answered: bool,
     /// It ends without last words: the socket is cut as soon as the turn ends.
     pub cut: bool,
     /// It ends with an error of the server: the poll that asks for more is told so.
@@ -289,6 +292,7 @@ impl Connection {
             compression: None,
             hub: HubState::default(),
             output_closed: false,
+            is_answered: false,
             cut: false,
             failed: false,
             departed: false,

@@ -40,7 +40,7 @@ impl Registry {
             let Some(classic) = connection.classic.as_deref_mut() else { continue };
             let (pool, limits) = (&mut self.pool, &classic.limits);
             classic.replay.push(cursor.number, &kept, self.now, limits, pool);
-            if connection.socket.is_some() && classic.poll.is_none() && !classic.is_answered {
+            if connection.socket.is_some() && classic.poll.is_none() && !connection.is_answered {
                 let framing = connection.framing;
                 let frame = framed[framing as usize].get_or_insert_with(|| {
                     pool.fill(|out| framing.write(out, Kind::Text, kept.as_slice()))
@@ -48,7 +48,7 @@ impl Registry {
                 if connection.outbox.push(frame, &connection.options.outbox).is_err() {
                     // What waits is kept: the client comes back for it, if it can.
                     connection.outbox.drop_waiting(pool);
-                    classic.is_answered = true;
+                    connection.is_answered = true;
                     write_request_end(&mut connection.outbox, framing, pool);
                 }
             }
@@ -88,7 +88,7 @@ impl Registry {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(classic) = &mut connection.classic else { return };
         change(&mut classic.notices);
-        if classic.poll.is_none() && !classic.is_answered && connection.socket.is_some() {
+        if classic.poll.is_none() && !connection.is_answered && connection.socket.is_some() {
             // A stream says nothing where there is nothing to say.
             classic.notices.nothing = false;
             self.write_notices(key, self.classic.number);
@@ -233,7 +233,7 @@ impl Registry {
             let json = std::mem::take(&mut body);
             callback.write(&mut body, &json);
         }
-        classic.is_answered = true;
+        connection.is_answered = true;
         self.write_to_stream(key, &body);
         self.end_request(key);
     }
@@ -242,8 +242,7 @@ impl Registry {
     /// by the shard when this is seen.
     pub(crate) fn end_request(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(classic) = connection.classic.as_deref_mut() else { return };
-        classic.is_answered = true;
+        connection.is_answered = true;
         write_request_end(&mut connection.outbox, connection.framing, &mut self.pool);
         self.mark(key);
     }

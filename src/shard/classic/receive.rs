@@ -165,8 +165,8 @@ impl Engine {
             TransportName::LongPolling => Transport::LongPolling,
         });
         let mut proved = Some(groups.unwrap_or_default());
+        connection.is_answered = false;
         if let Some(classic) = &mut connection.classic {
-            classic.is_answered = false;
             classic.close_code = 1000;
             classic.poll = None;
             // Half a message of another WebSocket does not go on here.
@@ -236,14 +236,14 @@ impl Engine {
         if framing.is_websocket() {
             outbox.drop_waiting(pool);
             websocket::write_close(&mut end, Some(classic.close_code), "");
-        } else if !classic.is_answered {
+        } else if !connection.is_answered {
             outbox.drop_waiting(pool);
             framing.write_end(&mut end, 1000, "");
         }
         if !end.is_empty() {
             outbox.append_control(&end, pool);
         }
-        classic.is_answered = false;
+        connection.is_answered = false;
         let Some(socket) = self.sockets.get_mut(socket_key) else { return };
         if matches!(socket.stage, SocketStage::Closing) {
             return;
