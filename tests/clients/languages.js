@@ -1,9 +1,9 @@
 // Runs the clients of other languages against the functional host, once for each driver:
 //
-//     node tests/clients/languages.js go|java|python [epoll|uring]...
+//     node tests/clients/languages.js go|go-library|java|python [epoll|uring]...
 //
-// Java and Python have clients of their own there. The one in Go is ours: written from the specification of the wire
-// alone, as no library could be used, and stricter than any library would be.
+// Java, Python and go-library have clients that others wrote. The one in `go` is ours: written from the specification
+// of the wire alone, and stricter than any library is.
 //
 // Quiet while tests pass; the last line is `N passed, N failed`.
 
@@ -14,9 +14,12 @@ import { startServer } from "../support/server.js";
 const SUITE_TIMEOUT = 180_000;
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
+const GO = ["sh", "-c", "! gofmt -l . | grep . && go vet ./... && go test -count=1 -parallel 16 -v ./..."];
+
 /** What runs the tests of a language, and what it says about them. */
 const SUITES = {
-  go: { command: ["sh", "-c", "! gofmt -l . | grep . && go vet ./... && go test -count=1 -parallel 16 -v ./..."], count: countGo },
+  go: { command: GO, count: countGo },
+  "go-library": { command: GO, count: countGo },
   java: { command: ["mvn", "--batch-mode", "--no-transfer-progress", "test"], count: countSurefire },
   python: { command: [".venv/bin/python", "-m", "pytest"], count: countPytest },
 };
