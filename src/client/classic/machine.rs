@@ -81,7 +81,7 @@ pub(super) enum Stage {
     Leaving,
 }
 
-/// A classic client; see the [module](self).
+/// A classic client; see the [module](crate::client::classic).
 #[derive(Debug)]
 pub struct Client {
     pub(super) options: Options,
