@@ -4,9 +4,11 @@
 //! gets a [`Negotiation`]. What is for a client travels in an [`Envelope`] with a [`Cursor`], in the
 //! form of its transport: as it is, as an event, as a script ([`forever_frame`]) or as a call
 //! ([`jsonp`]). What clients call comes as an [`Invocation`].
+//! Nodes of a farm tell each other of it in [`backplane`] messages.
 //!
 //! No connections, no time, no secrets: tokens are opaque here (`auth::protect`).
 
+pub mod backplane;
 pub mod errors;
 pub mod forever_frame;
 pub mod jsonp;
